@@ -40,10 +40,11 @@ from tests.transport.sshd import ME, Sshd
 
 Json = dict[str, Any]
 CENTRES, PARTITIONS, NODES, CORES = (10, 100, 1000), 4, 16, 32
+# between two answers of a centre, and between two decisions
 EVERY, STEP = (
     timedelta(seconds=30),
     timedelta(seconds=0.1),
-)  # between two answers of a centre, and between two decisions
+)
 TURNS = 40  # of a round
 RATIO, GROWTH = 0.1, 100.0
 PAGE = """
@@ -105,7 +106,7 @@ class World:
 
     def take(self, answers: Sequence[tuple[str, LoadSnapshot]]) -> None:
         for name, snapshot in answers:
-            self.broker.load.centres[name].took(snapshot)
+            self.broker.load.centres[name].update(snapshot)
         self.broker.placing.live.renew(lambda since: (), self.now).keep_up(self.now)
 
     def decide(self, request: JobRequest) -> None:

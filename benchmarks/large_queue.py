@@ -18,7 +18,7 @@ from typing import Any
 
 from reporting import arguments, number, show_numbers
 
-from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.centres.state import CentreStates
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.dialects.dialect import Dialect, dialect
 from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
@@ -52,8 +52,8 @@ class World:
     def __init__(self, running: int, waiting: int) -> None:
         self.spec = parse_centre(PAGE, source="benchmark")
         self.dialect: Dialect = dialect("slurm", accounting="sacct")
-        self.load = Load.of([self.spec])
-        self.live = LiveBoard(self.load, Board())
+        self.states = CentreStates.of([self.spec])
+        self.live = LiveBoard(self.states, Board())
         self.now = START
         self.queue = Completed(Command(("squeue",)), 0, "".join(queue(running, waiting)), "")
         self.nodes = Completed(Command(("sinfo",)), 0, "".join(nodes(running)), "")
@@ -66,7 +66,7 @@ class World:
         self.snapshot = self.dialect.snapshot([self.nodes], queue, self.now)
 
     def take(self) -> None:
-        self.load.centres["long"].took(self.snapshot)
+        self.states.centres["long"].update(self.snapshot)
         self.live.renew(lambda since: (), self.now).keep_up(self.now)
 
     def decide(self) -> None:

@@ -32,7 +32,7 @@ import verifying
 from sqlalchemy import text
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.errors import NotStored
 from scnet_hub.services.accounting import books
 from scnet_hub.units import Amount, credits
@@ -70,7 +70,7 @@ class Books:
         written = int(
             tx.exec_driver_sql("SELECT count(*) FROM scnet_entries WHERE kind IN ('hold', 'charge')").scalar_one()
         )
-        return written == steps and not any(stored.trial_balance(tx).values())
+        return written == steps and not any(entry_rows.trial_balance(tx).values())
 
     def step(self) -> None:
         if self.open:

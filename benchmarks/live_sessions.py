@@ -25,7 +25,7 @@ import httpx
 import reporting
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
 from scnet_hub.domain.addresses import PREFIX
@@ -93,7 +93,7 @@ class Broker:
         """As if every session had been started and were running since half an hour."""
         db, fed, now = self.federation.db, self.federation, datetime.now(UTC)
         await db.run(projects.apply, fed.spec.project, now)
-        for name in fed.load.centres:
+        for name in fed.states.centres:
             self.look(name)
         await db.run(self._insert, now)
         await db.run(sealing.seal)
@@ -102,7 +102,7 @@ class Broker:
         """A centre answers, now."""
         nodes = tuple(NodeLoad(name=f"{name}n{one}", cores=64, cores_used=4) for one in range(50))
         load = PartitionLoad(name="main", nodes=nodes, running_jobs=500)
-        self.federation.load.centres[name].took(LoadSnapshot(taken_at=datetime.now(UTC), partitions={"main": load}))
+        self.federation.states.centres[name].update(LoadSnapshot(taken_at=datetime.now(UTC), partitions={"main": load}))
 
     def _insert(self, tx: Tx, now: datetime) -> None:
         for number in range(self.count):
@@ -125,12 +125,12 @@ class Broker:
                 "account": person, "secret": "n" * 32, "nonce": "n" * 64, "state": "ready", "job_id": str(number),
                 "node": "n1", "host": "127.0.0.1", "port": 5000, "submitted_at": began, "started_at": began,
             }  # fmt: skip
-            stored.insert(tx, session, copy)
+            session_rows.insert(tx, session, copy)
             if number % 10:
                 continue  # a hold and a log of each tenth: what is measured asks for a page of them at most
             books.hold(tx, "p", session_id, credits(10), began, "the most it may cost", centre=f"c{number % CENTRES}")
             for word in ("It starts there at once.", f"Submitted as job {number}.", "It runs.", "It can be reached."):
-                stored.say(tx, session_id, began, word)
+                session_rows.add_event(tx, session_id, began, word)
 
 
 def vouch(request: httpx.Request) -> httpx.Response:
@@ -163,7 +163,7 @@ async def brief(broker: Broker) -> None:
 
 async def start(broker: Broker) -> None:
     """A start, up to the row, its hold and its decision; the launch that would follow is another cost."""
-    for name in broker.federation.load.centres:
+    for name in broker.federation.states.centres:
         broker.look(name)
     request = JobRequest(
         person="p0", project="p", kind="batch", name=f"new{time.monotonic_ns()}", cores=1, walltime=timedelta(hours=1)
@@ -202,9 +202,8 @@ async def measure(few: int = FEW, many: int = MANY, rounds: int = ROUNDS) -> dic
                     print(f"{name}, {broker.count} live: {seconds[name][side][-1]:.3f} s", file=sys.stderr)
         for broker in brokers:
             broker.federation.db.close()
-    rows = {
-        name: [statistics.median(side[1:]) for side in sides] for name, sides in seconds.items()
-    }  # the first round warms up
+    # the first round warms up
+    rows = {name: [statistics.median(side[1:]) for side in sides] for name, sides in seconds.items()}
     return {
         "live": [few, many],
         "most_s": MOST,

@@ -59,6 +59,7 @@ LEVELS = {"slurm": 0.95, "gridengine": 0.95, "oar": 0.7}  # OAR needs seconds fo
 WARM_UP = 45.0  # seconds until queues are there
 DRAIN = 75.0  # seconds in which the last requests may start
 WATCH = (6.0, 2.0)  # seconds between looks, calm and busy: in proportion to jobs of a minute
+# of each place, in the log
 TOLD = (
     "centre",
     "wait",
@@ -67,7 +68,7 @@ TOLD = (
     "cores_free",
     "queued_jobs",
     "age_s",
-)  # of each place, in the log
+)
 FEDERATION = """
 name = "Real placement"
 centres = ["centres/*.toml"]
@@ -108,9 +109,8 @@ class Outcome:
     view: Json = field(default_factory=dict)
 
 
-Choice = Callable[
-    [int, Sequence[Json]], str
-]  # number of the request, the broker's centres → where to pin it, "": nowhere
+# number of the request, the broker's centres → where to pin it, "": nowhere
+Choice = Callable[[int, Sequence[Json]], str]
 
 
 def round_robin(number: int, centres: Sequence[Json]) -> str:

@@ -58,7 +58,7 @@ def child(folder: str) -> None:
     async def rounds(call: str) -> float:
         cost = 0.0
         for _ in range(TIMES):
-            for name in broker.federation.load.centres:
+            for name in broker.federation.states.centres:
                 broker.look(name)  # a machine under load may take long
             began = time.process_time()
             await ask(call)

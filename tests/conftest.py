@@ -25,17 +25,18 @@ settings.load_profile("scnet")
 
 
 # What stands on the real centres of a testbed, of which each test process has its own. A testbed waits most of the
-# time, so two processes run these, each line one after the other, beside everything else.
+# time, so these run in three lines, beside everything else; the centre that enrolment breaks is of its own.
 ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
-SECOND_LINE = {"faults"}
+LINES = {"faults": "testbed 2", "test_conformance_real.py": "testbed 2", "enrolment": "enrolment"}
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
 # What takes longest, the longest first: what begins last decides when a run of two ends. From `--durations=0` of a
 # whole run.
 LONGEST = (
-    "testbed 1",
     "testbed 2",
+    "testbed 1",
+    "enrolment",
     "tests/ledger/test_invariants.py",
     "tests/metering/test_intake.py",
     "tests/hub/test_rejoin.py",
@@ -67,7 +68,7 @@ def together(file: str) -> str:
     path = Path(__file__).parents[1] / file
     if not ON_THE_TESTBED.intersection(Path(file).parts) and not NEEDS_IT.search(path.read_text()):
         return file
-    return "testbed 2" if SECOND_LINE.intersection(Path(file).parts) else "testbed 1"
+    return next((line for part, line in LINES.items() if part in Path(file).parts), "testbed 1")
 
 
 @pytest.hookimpl(optionalhook=True)

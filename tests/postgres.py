@@ -61,6 +61,7 @@ class PostgreSQL:
             run_as = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
             os.chown(self.folder, account.pw_uid, account.pw_gid)
         data, log = self.folder / "data", self.folder / "log"
+        # the folder is 0700: who may enter it is we
         words = [
             "-D",
             str(data),
@@ -69,7 +70,7 @@ class PostgreSQL:
             "--auth=trust",
             "--no-sync",
             "--encoding=UTF8",
-        ]  # the folder is 0700: who may enter it is we
+        ]
         words += ["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
         done = subprocess.run(
             [_binary("initdb"), *words], cwd=self.folder, capture_output=True, text=True, check=False, **run_as

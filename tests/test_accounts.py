@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scnet_hub.adapters.db.database import Database
-from scnet_hub.adapters.db.queries import accounts as stored
+from scnet_hub.adapters.db.queries import accounts as account_rows
 from scnet_hub.domain import identifiers
 from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 from scnet_hub.errors import BadOption, Denied, NotFound, Refused, TooMany
@@ -52,12 +52,12 @@ async def test_the_centres_list_makes_and_ends_links_and_history_stays(db: Datab
     await db.run(account_links.apply, [page('ada = "u9"')], AT + timedelta(days=1))
     assert await db.run(account_links.account_of, page(), "ada") == "u9"
     assert await db.run(account_links.account_of, page(), "grace") == ""
-    history = await db.run(stored.links, centre="b", ended=True)
+    history = await db.run(account_rows.links, centre="b", ended=True)
     assert [(row.person, row.account, row.ended_at is None) for row in history] == [
         ("ada", "u1", False), ("grace", "u2", False), ("ada", "u9", True),
     ]  # fmt: skip
     await db.run(account_links.apply, [page('ada = "u9"')], AT + timedelta(days=2))
-    assert len(await db.run(stored.links, centre="b", ended=True)) == 3
+    assert len(await db.run(account_rows.links, centre="b", ended=True)) == 3
 
 
 async def test_a_list_may_swap_two_accounts(db: Database) -> None:

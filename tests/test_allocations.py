@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import lots as stored_lots
-from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import lots as lot_rows
+from scnet_hub.adapters.db.queries import projects as project_rows
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import BadOption, NotEntitled, NotFound, Overdrawn, Refused, SpecError
 from scnet_hub.services.accounting import audit, books
@@ -67,9 +67,9 @@ def ask(tx: Tx, person: str = "prof", name: str = "one", **changes: Any) -> Any:
 
 
 def test_the_page_says_who_leads_what_was_granted_and_how_far_below_zero(tx: Tx) -> None:
-    people = [(one.person, one.role, one.cap) for one in stored_projects.people(tx, "sea")]
+    people = [(one.person, one.role, one.cap) for one in project_rows.people(tx, "sea")]
     assert people == [("prof", "pi", None), ("tutor", "manager", None), ("ada", "member", 10_000_000)]
-    lots = {lot.name: lot for lot in stored_lots.of(tx, "sea", CREDIT)}
+    lots = {lot.name: lot for lot in lot_rows.list_for(tx, "sea", CREDIT)}
     assert (lots["second"].grantor, lots["second"].rate, lots["second"].centres) == ("ministry", 500_000, ("a",))
     assert lots["second"].expires_at == datetime(2026, 11, 30, 16, tzinfo=UTC) and lots["overdraft"].floor == 2_000_000
     projects.apply(tx, parse_federation(PAGE.replace("overdraft = 2", ""), source="x").project, NOW)
@@ -101,12 +101,12 @@ def test_a_renewal_takes_over_what_is_left(tx: Tx) -> None:
     ask(tx, name="two", amount=credits(1), ends_at=NOW + 90 * DAY, renews="one")
     allocations.approve(tx, "two", "op", "", NOW + DAY, grantor="ministry")
     books.release(tx, "sea", "s", NOW + DAY)
-    lots = {lot.name: (lot.granted, lot.available) for lot in stored_lots.of(tx, "sea", CREDIT)}
+    lots = {lot.name: (lot.granted, lot.available) for lot in lot_rows.list_for(tx, "sea", CREDIT)}
     assert lots["two"] == (1_000_000, 1_000_000)  # all of the old one was held at that moment
     assert lots["one"] == (100_000_000, 100_000_000)
     ask(tx, name="three", amount=credits(1), ends_at=NOW + 90 * DAY, renews="one")
     allocations.approve(tx, "three", "op", "", NOW + DAY, grantor="ministry")
-    lots = {lot.name: (lot.granted, lot.available) for lot in stored_lots.of(tx, "sea", CREDIT)}
+    lots = {lot.name: (lot.granted, lot.available) for lot in lot_rows.list_for(tx, "sea", CREDIT)}
     assert lots["three"] == (101_000_000, 101_000_000) and lots["one"] == (0, 0)
     assert audit.verify(tx).ok
 
@@ -170,7 +170,7 @@ def test_i15_a_members_cap_counts_what_is_spent_and_what_is_held(tx: Tx) -> None
 
 
 def test_what_ends_soon_is_said_while_it_can_still_be_spent(tx: Tx) -> None:
-    lots = stored_lots.of(tx, "sea", CREDIT)
+    lots = lot_rows.list_for(tx, "sea", CREDIT)
     assert allocations.ending(lots, NOW) == [
         "5.00 credits of second end on 30 Nov 2026 16:00 UTC (in 7 days): credits not spent by then are lost."
     ]

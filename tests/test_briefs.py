@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event
 
 from scnet_hub.adapters.db.database import Database
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.services.reporting.reports import SessionPage
 from tests.test_spending import HOUR, NOW, Hub
 
@@ -33,7 +33,7 @@ async def test_what_did_not_change_is_not_read_again(database: Database) -> None
     assert [one["id"] for one in first] == ["s0", "s1"] and begins == "s1" and first[0]["cores"] == 2
     assert [one["id"] for one in (await page("s1"))[0]] == ["s2"]
     assert (await page())[0] == first and len(asked) == 1, "their versions only"
-    database.run_here(stored.update_copy, "s1", 1, reason="Priority")
+    database.run_here(session_rows.update_copy, "s1", 1, reason="Priority")
     changed, _ = await page()
     assert len(asked) == 2 and [one["reason"] for one in changed] == ["", "Priority"] and changed[0] == first[0]
 

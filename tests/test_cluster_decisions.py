@@ -10,7 +10,7 @@ from scnet_hub.client.clusters import summary
 from scnet_hub.client.clusters.network import dashboard_link, listening_host, own_centre
 from scnet_hub.client.clusters.repair import SETTLED, Action, Budget, Facts, verdict
 from scnet_hub.client.clusters.sizes import Size, split, surplus
-from scnet_hub.client.clusters.submitter import Door
+from scnet_hub.client.clusters.submitter import Submitter
 from scnet_hub.errors import BadOption
 from tests.panels import samples as s
 
@@ -83,7 +83,7 @@ def test_what_to_do_about_a_job(facts, action):
 
 def test_a_job_is_unpaid_shortly_before_it_is_stopped_for_that_and_after():
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)
-    door = Door(None, walltime_s=60)
+    door = Submitter(None, walltime_s=60)
     why = "Project p has 0.00 credits left."
     for stops_at, said in (
         (None, ""),

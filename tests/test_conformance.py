@@ -53,11 +53,12 @@ def slurm(home: Path) -> Iterator[str]:
 
 
 KINDS = {"embedded": embedded, "slurm": slurm}
+# Slurm counts minutes
 SHORTEST = {
     "embedded": timedelta(seconds=1),
     "c": timedelta(seconds=5),
     "d": timedelta(seconds=20),
-}  # Slurm counts minutes
+}
 
 
 @pytest.fixture(
@@ -151,10 +152,11 @@ async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cance
     centre: Centre, folder: str, account: str, kind: str
 ) -> None:
     offered = centre.spec.partition[0]
+    # the overdue job may still have a core somewhere
     most = {
         "cores": offered.cores - 1,
         "memory": offered.cores * MIB,
-    }  # the overdue job may still have a core somewhere
+    }
     ids = []
     try:
         for _ in range(offered.nodes):

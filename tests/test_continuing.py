@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.errors import OverQuota, Refused
 from tests.world import World
@@ -25,9 +25,9 @@ async def test_the_next_session_is_at_the_same_centre_and_takes_the_name_when_it
         row.session.name,
         True,
     )
-    assert (await world.federation.db.run(stored.live_one, "ada", "lab", "x")).session.id == row.session.id  # type: ignore[union-attr]
+    assert (await world.federation.db.run(session_rows.live_one, "ada", "lab", "x")).session.id == row.session.id  # type: ignore[union-attr]
     await world.listens(await world.reaches(after.session.id, "starting"), 5001)
-    assert (await world.federation.db.run(stored.live_one, "ada", "lab", "x")).session.id == after.session.id  # type: ignore[union-attr]
+    assert (await world.federation.db.run(session_rows.live_one, "ada", "lab", "x")).session.id == after.session.id  # type: ignore[union-attr]
     told = (await world.federation.reports.sessions([await world.federation.lookup.get(row.session.id)], whole=True))[0]
     assert told["succeeded_by"] == after.session.id and told["successor"]["state"] == "ready" and not told["live"]
     ended = await world.reaches(row.session.id, "charged")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import decisions as stored
+from scnet_hub.adapters.db.queries import decisions as decision_rows
 from scnet_hub.adapters.db.queries.decisions import DecisionRow, Inputs
 from scnet_hub.domain.jobs import JobRequest
 from scnet_hub.domain.placement import record
@@ -35,7 +35,7 @@ async def explained(world: World, wanted: str, person: str = "ada") -> dict[str,
 
 async def log_count(world: World) -> tuple[int, int, int]:
     await world.federation.decision_log.flush()
-    return await world.federation.db.run(stored.count)
+    return await world.federation.db.run(decision_rows.count)
 
 
 async def refusal(world: World, **options: Any) -> Refused:
@@ -74,7 +74,7 @@ async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> No
     log = world.federation.decision_log
 
     def again(tx: Tx) -> bool:
-        [decided] = stored.of_session(tx, row.session.id)
+        [decided] = decision_rows.of_session(tx, row.session.id)
         request, inputs = log.recorded(tx, decided)
         replayed = record.replay(request, inputs, decided.decided_at)
         return (
@@ -103,7 +103,7 @@ async def test_what_decisions_share_is_written_once(world: World) -> None:
     await world.kill()
     await world.restart()
     await world.submit(name="later")
-    world.federation.load.centres["north"].paced(100.0)  # its looks take long, each another time
+    world.federation.states.centres["north"].set_pace(100.0)  # its looks take long, each another time
     await world.submit(name="last")
     assert (await log_count(world))[2] == 1
 
@@ -191,7 +191,7 @@ async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
     await world.reaches(row.session.id, "starting")
     fed = world.federation
     days = [15]
-    log = DecisionLog(fed.db, fed.load, DecisionsSpec(), lambda: fed.clock() + timedelta(days=days[0]))
+    log = DecisionLog(fed.db, fed.states, DecisionsSpec(), lambda: fed.clock() + timedelta(days=days[0]))
     assert await log.sweep() == 2 and (await log_count(world)) == (1, 0, 1)
     assert await explained(world, row.session.id)
     with pytest.raises(NotFound, match="no longer kept") as error:
@@ -246,9 +246,9 @@ async def test_how_long_sessions_took_to_be_ready_is_known_by_centre_and_app(wor
     row = await world.submit(kind="lab", app="torch")
     await world.listens(row)
     since = world.federation.clock() - timedelta(days=1)
-    [sample] = await world.federation.db.run(stored.startups, since)
+    [sample] = await world.federation.db.run(decision_rows.startups, since)
     assert (sample.centre, sample.app) == (row.copy.centre, "torch") and 0 <= sample.seconds < 60
-    assert await world.federation.db.run(stored.startups, world.federation.clock() + timedelta(days=1)) == []
+    assert await world.federation.db.run(decision_rows.startups, world.federation.clock() + timedelta(days=1)) == []
 
 
 # ---- what held, decided without a centre

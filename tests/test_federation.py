@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.adapters.db.queries import entries as stored_entries
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.display import endings
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.jobs import JobRequest, JobState, JobStatus
@@ -26,7 +26,7 @@ async def test_a_refused_job_moves_to_the_next_best_centre_and_says_so(world: Wo
     ].words = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
     row = await world.submit()
     moved = await world.reaches(row.session.id, "starting")
-    log = (await world.federation.db.run(stored.log, [row.session.id]))[row.session.id]
+    log = (await world.federation.db.run(session_rows.events_of, [row.session.id]))[row.session.id]
     assert moved.copy.centre == "south" and any("Invalid account" in said and "moved to" in said for _, said in log)
 
 
@@ -63,7 +63,7 @@ async def test_a_job_that_its_centre_accepts_and_can_never_start_is_given_up_wit
 
 async def test_a_centre_that_hung_is_asked_again_soon(world: World) -> None:
     """How long it hung says nothing of how much it has to do: the pause is that of a calm centre, not a multiple."""
-    known = world.federation.load.centres["north"]
+    known = world.federation.states.centres["north"]
     world.faults["north"].hangs = 3
     await world.until(lambda: "did not end" in known.failure)
     world.faults["north"].hangs = 0
@@ -159,11 +159,11 @@ async def test_a_broker_restart_keeps_a_running_session_and_charges_it_once(worl
     await world.reaches(row.session.id, "charged")
     kinds = [
         entry.kind
-        for _, entry in await world.federation.db.run(stored_entries.newest, "p")
+        for _, entry in await world.federation.db.run(entry_rows.newest, "p")
         if entry.session == row.session.id
     ]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"])
-    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+    assert set((await world.federation.db.run(entry_rows.trial_balance)).values()) == {0}
 
 
 async def test_two_clicks_at_once_are_one_session(world: World) -> None:
@@ -182,7 +182,7 @@ async def test_a_class_pressing_start_at_once_spreads_and_stays_within_the_quota
 async def test_questions_per_tick_do_not_grow_with_sessions(world: World) -> None:
     for number in range(3):
         await world.submit(name=f"n{number}", centre="north", cores=1)
-    rows = [row for row in await world.federation.db.run(stored.live) if row.copy.centre == "north"]
+    rows = [row for row in await world.federation.db.run(session_rows.live) if row.copy.centre == "north"]
     for row in rows:
         await world.reaches(row.session.id, "starting")
     fault = world.faults["north"]
@@ -328,7 +328,7 @@ async def test_an_answer_that_breaks_the_parser_is_a_failure_of_that_centre(worl
             raise OverflowError("a date in the year 3000000")
 
     world.federation.centres["north"].transport = Odd(world.faults["north"].inner)
-    known = world.federation.load.centres["north"]
+    known = world.federation.states.centres["north"]
     world.federation.watchers["north"].wake()
     await world.until(lambda: known.state(world.federation.clock()) == "down")
     assert "could not be read" in known.why(world.federation.clock())

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, String, Table, select
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import persons
-from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import persons as person_rows
+from scnet_hub.adapters.db.queries import projects as project_rows
 from scnet_hub.adapters.db.queries.persons import Eraser, erased, words
 from scnet_hub.adapters.db.tables import Packed, Sealed, SealedText, UtcDateTime, entries, mails, metadata, sessions
 from scnet_hub.domain.identifiers import forgotten
@@ -58,8 +58,8 @@ OF_NOBODY = {
     "scnet_snapshots": {"centre", "loads"},
 }  # fmt: skip
 OF_PEOPLE = {
-    *persons.NAMES, *persons.TAKEN, *persons.OWN_ACCOUNTS, *persons.PROSE,
-    *(one for some in persons.OWN.values() for one in some),
+    *person_rows.NAMES, *person_rows.TAKEN, *person_rows.OWN_ACCOUNTS, *person_rows.PROSE,
+    *(one for some in person_rows.OWN.values() for one in some),
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ GIVEN: dict[str, Any] = {
 
 def planted(column: Column[Any]) -> Any:
     """A value that names the person, if the column can."""
-    if column in persons.NAMES or column in persons.TAKEN or column in persons.OWN_ACCOUNTS:
+    if column in person_rows.NAMES or column in person_rows.TAKEN or column in person_rows.OWN_ACCOUNTS:
         return NAME
     if column in OF_PEOPLE and isinstance(column.type, JSON | Packed | Sealed):
         return {"person": NAME, "why": f"{NAME} asks for it", "ranked": [["north", f"of {NAME}."]]}
@@ -284,7 +284,7 @@ def test_a_pseudonym_is_new_each_time_and_gets_no_mail() -> None:
 def test_a_link_by_any_other_name_goes_with_its_person(database: Database) -> None:
     def work(tx: Tx) -> Any:
         Ended(tx).begin(charged=1, account="al1815", copy_end_reason="/home/al1815/x: no such file")
-        assert persons.aliases(tx, "ada") == {"al1815"}
+        assert person_rows.aliases(tx, "ada") == {"al1815"}
         forget(tx, "ada")
         return found(tx, "al1815"), Eraser(tx, "nobody", (), INSTEAD).changed
 
@@ -306,7 +306,7 @@ def test_a_project_that_is_off_the_page_keeps_its_books_and_nobody_starts_on_it(
         projects.apply(tx, [], NOW)
         assert (whole(tx, entries), books.balance(tx, "p"), len(whole(tx, sessions)), audit.verify(tx)) == before
         assert before[3].ok and before[1].settled == credits(4.8)
-        assert [one.id for one in stored_projects.all_projects(tx)] == ["p"]  # what operators are told the balances of
+        assert [one.id for one in project_rows.all_projects(tx)] == ["p"]  # what operators are told the balances of
         return projects.of(tx, "ada")
 
     assert database.run_here(work) == []

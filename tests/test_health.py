@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.adapters.centre import Centre
-from scnet_hub.domain.centres.health import Asked, Health
+from scnet_hub.domain.centres.health import Health, ProbeResult
 from scnet_hub.domain.dialects.slurm import Slurm
 from scnet_hub.domain.dialects.slurm_backfill import Cycle
 from scnet_hub.domain.jobs import LoadSnapshot, NodeLoad, PartitionLoad
@@ -99,7 +99,7 @@ def test_since_is_the_first_failure_and_age_the_last() -> None:
 
 def test_what_fails_for_one_person_is_no_fault_of_the_centre() -> None:
     health = Health()
-    health.heard(Asked(hop="login", at=AT, error=Unreachable("their home hangs"), account="ada"))
+    health.heard(ProbeResult(hop="login", at=AT, error=Unreachable("their home hangs"), account="ada"))
     assert health.listed() == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.jobs import JobState, JobStatus
 from scnet_hub.domain.sessions import names
 from scnet_hub.domain.sessions.records import SessionCopy
@@ -112,7 +112,7 @@ async def test_a_stop_of_a_lab_stops_what_would_continue_it(calm: World) -> None
     await calm.federation.stopping.cancel(await calm.federation.lookup.get(row.session.id))
     await calm.reaches(row.session.id, "charged")
     await calm.reaches(after.session.id, "charged")
-    assert await calm.federation.db.run(stored.live_one, "ada", "lab", "x") is None
+    assert await calm.federation.db.run(session_rows.live_one, "ada", "lab", "x") is None
 
 
 async def test_a_stop_by_the_earlier_id_reaches_the_session_that_has_the_name_now(calm: World) -> None:
@@ -131,7 +131,7 @@ async def test_a_copy_refused_after_its_session_was_set_aside_gives_its_hold_bac
     await fed.stopping.cancel(row)
     calm.faults["north"].away = True
     fed.watchers["north"].wake()
-    await calm.until(lambda: fed.load.centres["north"].failing_since)
+    await calm.until(lambda: fed.states.centres["north"].failing_since)
     fresh = await calm.submit(centre="south")
     assert fresh.session.id != row.session.id
     calm.faults["north"].away = False
@@ -148,7 +148,7 @@ async def test_a_job_that_its_centre_lists_again_is_not_written_off(calm: World)
     fed = calm.federation
     long_ago = fed.clock() - timedelta(days=1)
     marks = {"unknown_since": long_ago, "unknown_why": "x", "forgotten_since": long_ago}
-    await fed.db.run(stored.update_copy, row.session.id, 1, **marks)
+    await fed.db.run(session_rows.update_copy, row.session.id, 1, **marks)
     await fed.watchers["north"].tick()
     again = await fed.lookup.get(row.session.id)
     assert again.session.live and again.copy.forgotten_since is None
@@ -161,9 +161,8 @@ async def test_a_job_that_ran_and_was_forgotten_before_its_answer_came_is_not_ru
     row = await world.submit(centre="north")
     await world.until(lambda: not fault.lose_answer_to)
     fault.away = True
-    await world.until(
-        lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip()
-    )  # ended, and min_job_age is over
+    # ended, and min_job_age is over
+    await world.until(lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip())
     fault.away = False
     charged = await world.reaches(row.session.id, "charged")
     assert charged.copy.job_id and world.jobs(row.session.id) == 1

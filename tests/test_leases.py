@@ -12,9 +12,9 @@ import pytest
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import mails as stored_mails
-from scnet_hub.adapters.db.queries import open_sessions as stored_open
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import mails as mail_rows
+from scnet_hub.adapters.db.queries import open_sessions as open_session_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
 from scnet_hub.domain.placement.placement import Placement
 from scnet_hub.domain.sessions.records import SessionCopy
@@ -94,9 +94,9 @@ class Hall:
         self.fed.db.close()
 
     def decided(self, tx: Tx, **options: Any) -> Placement:
-        for known in self.fed.load.centres.values():
+        for known in self.fed.states.centres.values():
             there = load(node("n", cores=64), core_unit=self.core_unit)
-            known.took(LoadSnapshot(taken_at=self.clock.now, partitions={"cpu": there}))
+            known.update(LoadSnapshot(taken_at=self.clock.now, partitions={"cpu": there}))
         request = JobRequest(
             **(
                 {"person": "ada", "project": "p", "cores": 1, "walltime": 8 * HOUR, "name": "x", "centre": "a"}
@@ -167,11 +167,11 @@ async def test_where_one_core_asked_is_two_allocated_two_are_held_and_extended(h
     row = await hall.runs(kind="lab", name="y")
     assert (
         row.session.held == 2 * one.session.held
-        and hall.fed.load.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
+        and hall.fed.states.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
     )
     held = Amount((await hall.minutes(31)).session.held)
     assert held >= credits(3.0), "an hour and a half of two cores, at 1 credit"
-    flown = await hall.fed.db.query(hall.fed.reports.flown, [stored_open.of(row := await hall.row())])
+    flown = await hall.fed.db.query(hall.fed.reports.flown, [open_session_rows.open_row(row := await hall.row())])
     assert flown.used[row.session.id] == credits("1.033334").micros, "31 minutes of two cores"
 
 
@@ -191,9 +191,8 @@ async def test_it_is_extended_before_half_of_it_is_over_and_in_all_holds_what_wa
     assert (await hall.after(20 * MINUTE)).session.held == credits(1).micros, "not due yet"
     row = await hall.after(10 * MINUTE)
     assert row.session.leased_until == NOW + 90 * MINUTE
-    assert (
-        credits("1.5") < Amount(row.session.held) < credits("1.6")
-    )  # two minutes more, in which it may have begun before
+    # two minutes more, in which it may have begun before
+    assert credits("1.5") < Amount(row.session.held) < credits("1.6")
     row = await hall.after(*[20 * MINUTE] * 21)
     assert (
         row.session.leased_until is None and row.session.held == credits(8).micros and not row.session.lease_end_reason
@@ -223,7 +222,7 @@ async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and
     assert (await hall.balance()).available < credits("0.5")
     left = row.session.leased_until - hall.clock.now
     assert left == 28 * MINUTE and not hall.told(row)
-    (mail,) = await hall.fed.db.run(stored_mails.newest)
+    (mail,) = await hall.fed.db.run(mail_rows.newest)
     assert (
         mail.person == row.session.person
         and "runs out of credits" in mail.subject
@@ -254,9 +253,8 @@ async def test_what_is_there_is_used_by_whole_minutes_before_it_ends(hall: Hall)
     assert row.session.leased_until == NOW + 88 * MINUTE
     await hall.start("b", kind="batch", name="b", walltime=HOUR)
     row = await hall.minutes(29)
-    assert (
-        row.session.leased_until == NOW + 106 * MINUTE and row.session.lease_end_reason
-    )  # nine credits' worth, and it may have begun two minutes before
+    # nine credits' worth, and it may have begun two minutes before
+    assert row.session.leased_until == NOW + 106 * MINUTE and row.session.lease_end_reason
     assert (await hall.balance()).available == Amount(0)
 
 
@@ -267,7 +265,9 @@ async def test_more_credits_in_time_and_it_runs_on_and_the_warning_goes(hall: Ha
     await hall.fed.db.run(books.grant, "p", "more", credits(50), hall.clock.now)
     row = await hall.minutes(1)
     assert not row.session.lease_end_reason and not hall.told(row) and row.session.leased_until == hall.clock.now + HOUR
-    assert "Its credits are sufficient again." in [said for _, said in (await hall.fed.db.run(stored.log, ["s"]))["s"]]
+    assert "Its credits are sufficient again." in [
+        said for _, said in (await hall.fed.db.run(session_rows.events_of, ["s"]))["s"]
+    ]
 
 
 async def test_a_members_cap_counts_what_is_held_and_ends_a_lease_like_an_empty_project(hall: Hall) -> None:
@@ -425,14 +425,13 @@ async def test_at_a_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ra
     await world.listens(await world.reaches(row.session.id, "starting"))
     started = (await fed.lookup.get(row.session.id)).copy.started_at
     assert started
-    await world.until(
-        lambda: (fed.clock() - started).total_seconds() >= 2
-    )  # the centre's accounting knows whole seconds only
+    # the centre's accounting knows whole seconds only
+    await world.until(lambda: (fed.clock() - started).total_seconds() >= 2)
     now, little = fed.clock(), credits("0.04")
     await fed.db.run(
         books.hold, "p", row.session.id, little - Amount(row.session.held), now, "as if its hour were nearly over"
     )
-    await fed.db.run(stored.update, row.session.id, held=little.micros, leased_until=now + MINUTE)
+    await fed.db.run(session_rows.update, row.session.id, held=little.micros, leased_until=now + MINUTE)
     left = (await fed.db.run(books.balance, "p")).available
     await fed.db.run(books.hold, "p", "others", left, now, "all that is left")
     await fed.lease_keeper.once()

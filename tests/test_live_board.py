@@ -15,8 +15,8 @@ import pytest
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import sessions as stored
-from scnet_hub.domain.centres.state import Load
+from scnet_hub.adapters.db.queries import sessions as session_rows
+from scnet_hub.domain.centres.state import CentreStates
 from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
 from scnet_hub.domain.placement import record
 from scnet_hub.domain.placement.placement import Offer, Placement, place, soonest
@@ -93,10 +93,10 @@ def fed(tmp_path: Path) -> Iterator[Federation]:
 
 def anew(fed: Federation, tx: Tx, request: JobRequest, now: datetime) -> Placement:
     """The decision on all offers as they are, from all live copies."""
-    rows = stored.live_copies(tx)
+    rows = session_rows.live_copies(tx)
     there = {name: [new_copy(row) for row in rows if row.copy.centre == name] for name in fed.centres}
     refused = {
-        **fed.load.refusals(now),
+        **fed.states.refusals(now),
         **account_links.refusals(tx, [centre.spec for centre in fed.centres.values()], request.person),
     }
     startups = fed.placing.forecasts.startups_of(request)
@@ -104,7 +104,7 @@ def anew(fed: Federation, tx: Tx, request: JobRequest, now: datetime) -> Placeme
     def for_them(one: Offer) -> Offer:
         return replace(one, refused=refused.get(one.centre, ""), startup=startups.get(one.centre, 0.0))
 
-    offers = [for_them(one) for name, known in fed.load.centres.items() for one in known.offers(there[name])]
+    offers = [for_them(one) for name, known in fed.states.centres.items() for one in known.offers(there[name])]
     weighed = partial(soonest, weights=fed.placing.weights)
     return place(request, offers, now=now, policy=weighed, forecast=fed.placing.forecasts.forecast)
 
@@ -114,15 +114,17 @@ def new_copy(row: SessionCopy) -> records.NewCopy:
 
 
 def something_happens(fed: Federation, tx: Tx, random: Random, now: datetime) -> None:
-    known = random.choice(list(fed.load.centres.values()))
-    rows = stored.live_copies(tx)
+    known = random.choice(list(fed.states.centres.values()))
+    rows = session_rows.live_copies(tx)
     row = random.choice(rows) if rows else None
     match random.randrange(9):
         case 0 | 1 | 2:
             taken_at = now - timedelta(seconds=random.choice((0, 1, 20)))
-            known.took(LoadSnapshot(taken_at=taken_at, partitions={name: some_load(random) for name in ("cpu", "gpu")}))
+            known.update(
+                LoadSnapshot(taken_at=taken_at, partitions={name: some_load(random) for name in ("cpu", "gpu")})
+            )
         case 3:
-            known.failed("it did not answer", now)
+            known.mark_failing("it did not answer", now)
         case 4:
             known.breaker.failed(random.choice(CLASS), "exit code 1", now)
         case 5 if random.random() < 0.5:
@@ -131,13 +133,13 @@ def something_happens(fed: Federation, tx: Tx, random: Random, now: datetime) ->
             window = Maintenance(start=now + timedelta(minutes=random.randint(-5, 90)), end=now + timedelta(hours=2))
             fed.announce(known.spec.model_copy(update={"maintenance": [window]}))
         case 6:
-            known.paced(random.choice((1.0, 100.0)))
+            known.set_pace(random.choice((1.0, 100.0)))
         case 7 if row:
-            stored.update_copy(
+            session_rows.update_copy(
                 tx, row.session.id, row.copy.number, submitted_at=now - timedelta(seconds=random.choice((0, 0, 5)))
             )
         case 8 if row:
-            stored.update_copy(tx, row.session.id, row.copy.number, live=False)
+            session_rows.update_copy(tx, row.session.id, row.copy.number, live=False)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -166,8 +168,8 @@ def test_a_busy_federation_is_decided_on_as_if_all_were_looked_at_anew(fed: Fede
 
 
 def test_a_project_that_is_kept_to_some_centres_shares_the_board(fed: Federation) -> None:
-    for known in fed.load.centres.values():
-        known.took(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(), "gpu": load()}))
+    for known in fed.states.centres.values():
+        known.update(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(), "gpu": load()}))
     with fed.db.engine.begin() as tx:
         for project, best in (("sea", "a"), ("kept", "b"), ("sea", "a")):
             decided, _ = fed.placing.decide(tx, JobRequest(person="s0", project=project))
@@ -177,8 +179,8 @@ def test_a_project_that_is_kept_to_some_centres_shares_the_board(fed: Federation
 def test_a_class_that_presses_start_at_once_is_spread(fed: Federation) -> None:
     """Each sees those before it, although no centre has told of them yet."""
     nodes = tuple(node(f"n{number}") for number in range(2))
-    for known in fed.load.centres.values():
-        known.took(
+    for known in fed.states.centres.values():
+        known.update(
             LoadSnapshot(
                 taken_at=NOW - timedelta(seconds=1), partitions={name: load(*nodes) for name in ("cpu", "gpu")}
             )
@@ -194,11 +196,11 @@ def test_a_class_that_presses_start_at_once_is_spread(fed: Federation) -> None:
             went[row.copy.centre, row.copy.partition] += 1
     assert all(went[centre, "cpu"] >= 8 for centre in "abc") and sum(went.values()) == 40
     with fed.db.engine.begin() as tx:
-        assert len(stored.newest_copies(tx, NOW)) == 40
+        assert len(session_rows.newest_copies(tx, NOW)) == 40
 
 
 def test_a_start_that_comes_to_nothing_leaves_the_board_as_it_was(fed: Federation) -> None:
-    fed.load.centres["a"].took(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(), "gpu": load()}))
+    fed.states.centres["a"].update(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(), "gpu": load()}))
     wanted = JobRequest(person="s0", project="sea", cores=8)
     with fed.db.engine.begin() as tx:
         before, _ = fed.placing.decide(tx, wanted)
@@ -212,9 +214,9 @@ def test_a_start_that_comes_to_nothing_leaves_the_board_as_it_was(fed: Federatio
 
 
 def test_a_word_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    known = Load.of([parse_centre(CENTRE.format(name="a", mode="shared", price=1), source="a")]).centres["a"]
+    known = CentreStates.of([parse_centre(CENTRE.format(name="a", mode="shared", price=1), source="a")]).centres["a"]
     for words in (("node state 'odd'",), ("node state 'odd'", "job state 'ODD'"), ()):
-        known.took(LoadSnapshot(taken_at=NOW, strange=words))
+        known.update(LoadSnapshot(taken_at=NOW, strange=words))
     assert [one.getMessage().split(" is unknown")[0] for one in caplog.records] == [
         "a: node state 'odd'",
         "a: job state 'ODD'",

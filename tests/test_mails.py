@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import mails as stored
+from scnet_hub.adapters.db.queries import mails as mail_rows
 from scnet_hub.adapters.db.queries.mails import MailRow
 from scnet_hub.domain.standard.federation import MailSpec, parse_federation
 from scnet_hub.errors import SpecError
 from scnet_hub.services.projects import allocation_mails, allocations, mailer, projects
 from scnet_hub.services.projects.allocations import Wish
-from scnet_hub.services.projects.mailer import Mails
+from scnet_hub.services.projects.mailer import Mailer
 from scnet_hub.units import credits
 from tests.postgres import undone
 
@@ -79,7 +79,7 @@ class Outbox:
 
     def __init__(self, db: Database, **spec: Any) -> None:
         self.db, self.now = db, NOW
-        self.mails = Mails(
+        self.mails = Mailer(
             db,
             MailSpec(**{"host": "127.0.0.1", "domain": "example.org", "operators": ["ops@example.org"], **spec}),
             self.clock,
@@ -96,7 +96,7 @@ class Outbox:
     async def after(self, time: timedelta = timedelta()) -> list[MailRow]:
         self.now += time
         await self.mails.once()
-        return self.db.run_here(stored.newest)
+        return self.db.run_here(mail_rows.newest)
 
 
 async def test_what_was_written_goes_out_once_to_the_persons_address(
@@ -120,7 +120,7 @@ def test_whom_a_mail_is_for_tells_it_from_others_however_long_its_key_is(databas
             for person in ("ada", "bob", "ada")
         ]
         assert told == [True, True, False]
-        assert all(len(row.key) == mailer.KEY for row in stored.newest(tx))
+        assert all(len(row.key) == mailer.KEY for row in mail_rows.newest(tx))
 
 
 async def test_a_mail_whose_news_is_taken_back_was_never_written(database: Database, post: tuple[Post, int]) -> None:
@@ -274,7 +274,7 @@ grants = { first = { amount = 5, until = 2026-12-20T00:00:00+00:00 } }
 
 
 def told(tx: Tx) -> list[tuple[str, str]]:
-    return sorted((row.person, row.subject) for row in stored.newest(tx))
+    return sorted((row.person, row.subject) for row in mail_rows.newest(tx))
 
 
 def test_the_operators_hear_of_a_request_and_who_asked_and_leads_of_the_answer(database: Database) -> None:
@@ -284,7 +284,7 @@ def test_the_operators_hear_of_a_request_and_who_asked_and_leads_of_the_answer(d
             project="sea", amount=credits(100), begins_at=NOW + DAY, ends_at=NOW + 300 * DAY, words="tides\nand waves"
         )
         allocations.ask(tx, "one", wish, "tutor", NOW, centres=["a"])
-        [asked] = stored.newest(tx)
+        [asked] = mail_rows.newest(tx)
         assert (asked.person, asked.subject) == (mailer.OPERATORS, "Project sea asks for 100.00 credits")
         assert "tides\nand waves" in asked.body and "scnet allocations approve one" in asked.body
         allocations.approve(tx, "one", "olga", "with pleasure", NOW, grantor="ministry", amount=credits(80))
@@ -295,7 +295,7 @@ def test_the_operators_hear_of_a_request_and_who_asked_and_leads_of_the_answer(d
         assert told(tx)[1:3] == [("prof", "Project sea: 80.00 credits begin"), ("prof", granted)] and len(told(tx)) == 5
         allocations.ask(tx, "two", wish, "prof", NOW, centres=["a"])
         allocations.decline(tx, "two", "olga", "not twice", NOW)
-        declined = next(row for row in stored.newest(tx, person="tutor") if "declined" in row.subject)
+        declined = next(row for row in mail_rows.newest(tx, person="tutor") if "declined" in row.subject)
         assert declined.body.endswith("not twice\n")
 
 
@@ -308,13 +308,13 @@ def test_who_leads_a_project_is_warned_30_7_and_1_days_before_its_credits_end(da
             for before in (31 * DAY, 30 * DAY, 29 * DAY, 7 * DAY, 6 * DAY, DAY, DAY / 2, -DAY)
         ]
         assert new == [0, 2, 0, 2, 0, 2, 0, 0]
-        assert [row.subject for row in stored.newest(tx, person="prof")] == [
+        assert [row.subject for row in mail_rows.newest(tx, person="prof")] == [
             "Project sea: 5.00 credits end tomorrow", "Project sea: 5.00 credits end in 7 days", "Project sea: 5.00 "
             "credits end in 30 days",
         ]  # fmt: skip
         assert (
-            not stored.newest(tx, person="ada")
-            and "credits not spent by then are lost" in stored.newest(tx, person="tutor")[0].body
+            not mail_rows.newest(tx, person="ada")
+            and "credits not spent by then are lost" in mail_rows.newest(tx, person="tutor")[0].body
         )
 
 

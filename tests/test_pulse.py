@@ -2,7 +2,7 @@
 
 import asyncio
 
-from scnet_hub.services.watchdog import KEPT, Pulse
+from scnet_hub.services.watchdog import KEPT, Watchdog
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 async def test_a_pool_without_a_free_thread_is_told_while_it_lasts_and_half_a_minute_longer() -> None:
     clock, free = Clock(), asyncio.Event()
-    pulse = Pulse({"threads": free.wait}, clock)
+    pulse = Watchdog({"threads": free.wait}, clock)
     pulse.look(clock.now)
     await asyncio.sleep(0)
     assert not pulse.troubles()
@@ -35,7 +35,7 @@ async def test_a_pool_without_a_free_thread_is_told_while_it_lasts_and_half_a_mi
 
 async def test_a_loop_that_was_held_up_is_told() -> None:
     clock = Clock()
-    pulse = Pulse({}, clock)
+    pulse = Watchdog({}, clock)
     pulse.look(clock.now - 3)
     assert pulse.troubles() == ["The broker's event loop was 3.0 s late within the last 30 s."]
 
@@ -47,7 +47,7 @@ async def test_it_measures_by_itself_until_it_is_cancelled() -> None:
         asked.set()
         await asyncio.Event().wait()
 
-    pulse = Pulse({"threads": probe}, every=0.01)
+    pulse = Watchdog({"threads": probe}, every=0.01)
     running = asyncio.create_task(pulse.run())
     async with asyncio.timeout(20):
         await asked.wait()

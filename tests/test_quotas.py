@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import projects as stored_projects
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import projects as project_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
 from scnet_hub.domain.sessions.names import request_document
 from scnet_hub.domain.sessions.quotas import NOUNS, Ceiling, Use, over, refused, under
@@ -81,10 +81,10 @@ class Hub:
             Federation(parse_federation(page, source="x"), centres, db, call_home_url="", clock=lambda: NOW),
         )
         db.run_here(projects.apply, self.fed.spec.project, NOW)
-        for name, known in self.fed.load.centres.items():
+        for name, known in self.fed.states.centres.items():
             used = 32 if name == "south" else 0
             nodes = [node(name, cores=64, cores_used=used, gpus=1) for name in ("n1", "n2")]
-            known.took(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(*nodes)}))
+            known.update(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(*nodes)}))
         self._count = 0
 
     def start(self, person: str = "ada", project: str = "course", **asked: Any) -> SessionCopy:
@@ -143,7 +143,7 @@ def test_a_persons_ceiling_counts_all_projects(hub: Hub) -> None:
 def test_what_ended_does_not_count(hub: Hub) -> None:
     row = hub.start(cores=6)
     hub.refusal(cores=1)
-    hub.db.run_here(lambda tx: stored.update(tx, row.session.id, live=False))
+    hub.db.run_here(lambda tx: session_rows.update(tx, row.session.id, live=False))
     hub.start(cores=6)
 
 
@@ -171,7 +171,7 @@ def test_a_copy_counts_at_its_centre_and_its_session_once_for_its_person(databas
     row = hub.start("eve", "own", cores=8, centre="south")
 
     def copied(tx: Tx) -> None:
-        session = stored.get(tx, row.session.id)
+        session = session_rows.get(tx, row.session.id)
         decision = hub.fed.placing.decide(tx, JobRequest(person="eve", project="own", cores=8))[0]
         assert session and decision.best and decision.best.offer.centre == "north"
         hub.fed.copies.add(tx, session.session, 2, decision, decision.best, "stalled")
@@ -193,9 +193,8 @@ def test_what_a_session_takes_the_place_of_does_not_count(database: Database) ->
         )
 
     assert database.run_here(instead) is None
-    database.run_here(
-        lambda tx: stored.update(tx, row.session.id, live=False)
-    )  # it is over for its person, and still at the centre
+    # it is over for its person, and still at the centre
+    database.run_here(lambda tx: session_rows.update(tx, row.session.id, live=False))
     with pytest.raises(Refused, match="it uses 6"):
         hub.start(cores=6, centre="north")
 
@@ -227,7 +226,7 @@ def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database)
         waited: list[int] = []
 
         def work(tx: Tx) -> None:
-            (project, _) = stored_projects.of(tx, "ada")
+            (project, _) = project_rows.list_for(tx, "ada")
             if not waited and tx.dialect.name == "postgresql":  # SQLite lets one in at a time anyway
                 waited.append(ready.wait(5))
             quota_check.check(tx, spec, project, asked)
@@ -238,7 +237,7 @@ def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database)
                 held=1_000_000, continues="", in_line=False, cause="first", asked_at=NOW, centre="north",
                 partition="cpu", account="a", secret="", nonce="",
             )  # fmt: skip
-            stored.insert(tx, own, of_copy)
+            session_rows.insert(tx, own, of_copy)
 
         return work
 
@@ -251,7 +250,7 @@ def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database)
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(one, (start("a"), start("b")))) == [False, True]
-    assert database.run_here(lambda tx: stored.use(tx, project="course")) == (1, 4, 0)
+    assert database.run_here(lambda tx: session_rows.use(tx, project="course")) == (1, 4, 0)
     assert database.run_here(books.balance, "course").on_hold == credits(1)
 
 

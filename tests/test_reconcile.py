@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.domain.centres.orphan import STOPPED, STRANGE
 from scnet_hub.domain.jobs import JobState, JobStatus
 from scnet_hub.domain.sessions import names
@@ -94,7 +94,7 @@ async def test_a_centre_that_gives_a_job_id_out_again_does_not_end_our_session_b
     ended = await world.reaches(row.session.id, "charged")
     assert ended.session.charged == 0 and "knows nothing of this job" in ended.session.end_reason
     assert (await world.federation.reports.balances("ada"))[0][0]["available"] == 100
-    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+    assert set((await world.federation.db.run(entry_rows.trial_balance)).values()) == {0}
 
 
 def reborn(world: World, centre: str, *, others: int) -> None:
@@ -123,7 +123,7 @@ async def test_what_ended_and_never_gets_a_usage_record_is_settled_unpaid(world:
     )
     balance = (await world.federation.reports.balances("ada"))[0][0]
     assert (balance["available"], balance["held"]) == (100, 0)
-    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+    assert set((await world.federation.db.run(entry_rows.trial_balance)).values()) == {0}
 
 
 async def test_a_job_that_is_over_and_that_accounting_calls_running_for_ever_is_settled_unpaid(world: World) -> None:

@@ -17,11 +17,12 @@ from scnet_hub.domain.sessions import requests
 from scnet_hub.hub import user_options
 
 ROOT = Path(__file__).resolve().parents[1]
+# of a request, but set by the broker: who may run where, at what price, and where the files lie
 CHOSEN = {
     "centres",
     "max_price",
     "near",
-}  # of a request, but set by the broker: who may run where, at what price, and where the files lie
+}
 PAYLOAD = {"argv", "env", "files"}
 
 ANOTHER = (

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from scnet_hub.errors import NotStored
-from scnet_hub.services.periodic import rounds
+from scnet_hub.services.periodic import run_every
 
 
 async def test_neither_trouble_nor_a_fault_ends_the_rounds_but_a_cancellation_does(
@@ -23,7 +23,7 @@ async def test_neither_trouble_nor_a_fault_ends_the_rounds_but_a_cancellation_do
         through.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(rounds(look, 0, what="looking"))
+    task = asyncio.create_task(run_every(look, 0, what="looking"))
     async with asyncio.timeout(5):
         await through.wait()
     task.cancel()
@@ -43,7 +43,7 @@ async def test_a_cancellation_between_two_looks_ends_the_rounds_too() -> None:
     async def look() -> None:
         looked.set()
 
-    task = asyncio.create_task(rounds(look, 60, what="looking"))
+    task = asyncio.create_task(run_every(look, 60, what="looking"))
     async with asyncio.timeout(5):
         await looked.wait()
     task.cancel()

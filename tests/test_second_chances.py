@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.domain.centres.breaker import Breaker
 from scnet_hub.domain.jobs import JobRequest
 from scnet_hub.domain.sessions.records import SessionCopy
@@ -73,11 +73,11 @@ async def test_a_lab_that_stalls_starts_where_there_is_room_and_is_charged_once(
     charged = await world.reaches(first.session.id, "charged")
     kinds = [
         entry.kind
-        for _, entry in await world.federation.db.run(stored_entries.newest, "p")
+        for _, entry in await world.federation.db.run(entry_rows.newest, "p")
         if entry.session == first.session.id
     ]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"]) and charged.copy.centre == second.copy.centre
-    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+    assert set((await world.federation.db.run(entry_rows.trial_balance)).values()) == {0}
 
 
 async def test_the_copy_that_comes_second_is_told_that_it_is_over(world: World) -> None:
@@ -99,9 +99,10 @@ async def test_a_lab_that_waits_for_long_waits_in_a_further_queue_too(world: Wor
         return rows if [one.copy.state for one in rows] == ["queued", "queued"] else None
 
     first, second = await world.until(both)
+    # two patiences
     assert first.copy.centre != second.copy.centre and second.copy.asked_at - first.copy.asked_at >= timedelta(
         seconds=2
-    )  # two patiences
+    )
     assert "where it should start behind" in await world.log(
         row.session.id
     ) or "where it should start next" in await world.log(row.session.id)
@@ -161,7 +162,7 @@ async def test_a_black_hole_is_left_out_and_the_next_start_goes_elsewhere(world:
         await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
         await world.reaches(row.session.id, "charged")
     await world.free("south", job)
-    refusal = world.federation.load.centres["north"].breaker.refusal(world.federation.clock())
+    refusal = world.federation.states.centres["north"].breaker.refusal(world.federation.clock())
     assert "failed to start" in refusal
     decision, _ = await world.federation.placing.place(replace(LAB, name="four"))
     assert [one.offer.centre for one in decision.ranked] == ["south"]

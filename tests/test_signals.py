@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.adapters.db.database import Database
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.errors import NotStored
 from scnet_hub.services.sessions.watcher import UNLAUNCHED
 from scnet_hub.services.signals import Signal
@@ -72,7 +72,7 @@ async def test_a_transaction_that_rolls_back_sends_nothing(unsure: World) -> Non
     with pytest.raises(NotStored):
         await unsure.submit()
     database.lost = False
-    assert launched == [] and await database.query(stored.live) == []
+    assert launched == [] and await database.query(session_rows.live) == []
 
 
 async def test_a_transaction_that_runs_again_sends_its_signal_once(unsure: World) -> None:
@@ -90,6 +90,6 @@ async def test_with_nobody_connected_the_watcher_launches_a_copy_without_a_job(w
     row = await world.submit()
     assert row.copy.job_id == ""
     late = fed.clock() - UNLAUNCHED - timedelta(seconds=1)
-    await fed.db.run(lambda tx: stored.update_copy(tx, row.session.id, 1, asked_at=late))
+    await fed.db.run(lambda tx: session_rows.update_copy(tx, row.session.id, 1, asked_at=late))
     await world.reaches(row.session.id, "submitted", "queued", "starting", "running")
     assert world.jobs(row.session.id) == 1

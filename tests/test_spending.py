@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import lots as stored_lots
-from scnet_hub.adapters.db.queries import projects as stored_projects
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import lots as lot_rows
+from scnet_hub.adapters.db.queries import projects as project_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.adapters.db.queries.projects import MemberRow, ProjectRow
 from scnet_hub.client.panels.state import balance_row
 from scnet_hub.display import centre_status
-from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.centres.state import CentreStates
 from scnet_hub.domain.paging import MOST
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import FederationSpec
@@ -49,7 +49,7 @@ class Hub:
 
     def __init__(self, db: Database) -> None:
         self.now = NOW
-        load = Load.of(parse_centre(PAGE.format(one, one.title()), source=one) for one in ("north", "south"))
+        load = CentreStates.of(parse_centre(PAGE.format(one, one.title()), source=one) for one in ("north", "south"))
         self.db, self.reports = db, Reports(db, load, lambda: self.now, FederationSpec(centres=["north", "south"]))
         self.spending = self.reports.spending
         db.run_here(self._people)
@@ -57,8 +57,8 @@ class Hub:
     def _people(self, tx: Tx) -> None:
         ceilings = {"max_sessions": 9, "max_cores": 99, "max_gpus": 9}
         p, q = (ProjectRow(id=one, title=one.upper(), **ceilings) for one in "pq")
-        stored_projects.put(tx, p, [MemberRow(person="ada", role="pi"), MemberRow(person="ben")])
-        stored_projects.put(tx, q, [MemberRow(person="eve")])
+        project_rows.upsert(tx, p, [MemberRow(person="ada", role="pi"), MemberRow(person="ben")])
+        project_rows.upsert(tx, q, [MemberRow(person="eve")])
         for project in "pq":
             books.grant(tx, project, "first", credits(1000), NOW - 20 * DAY)
 
@@ -87,7 +87,7 @@ class Hub:
                 end_reason="", created_at=at, held=10_000_000, continues="", in_line=False,
                 charged=None if cost is None else credits(cost).micros, **copy,
             )  # fmt: skip
-            stored.insert(tx, own, of_copy)
+            session_rows.insert(tx, own, of_copy)
             books.hold(tx, project, name, credits(10), at, centre=centre)
             if cost is not None:
                 books.charge(tx, project, name, centre, credits(cost), at, f"formula of {name}", now=at + HOUR)
@@ -105,9 +105,8 @@ class Hub:
 def hub(database: Database) -> Hub:
     found = Hub(database)
     found.ran("a1", "ada", at=NOW - 2 * DAY, cost=3)
-    found.ran(
-        "a2", "ada", at=datetime(2026, 11, 22, 16, 30, tzinfo=UTC), cost=0.5, centre="south"
-    )  # half past midnight there: the 23rd
+    # half past midnight there: the 23rd
+    found.ran("a2", "ada", at=datetime(2026, 11, 22, 16, 30, tzinfo=UTC), cost=0.5, centre="south")
     found.ran("b1", "ben", at=datetime(2026, 11, 22, 15, 30, tzinfo=UTC), cost=4)
     found.ran("e1", "eve", at=NOW - DAY, cost=8, project="q")
     return found
@@ -261,9 +260,9 @@ def test_an_hours_use_is_no_rate_but_what_runs_has_an_outlook_of_its_own(hub: Hu
 
 def test_a_capped_member_sees_the_rest_of_the_cap_or_of_the_project(hub: Hub) -> None:
     def cap(tx: Tx) -> None:
-        project = stored_projects.get(tx, "p")
+        project = project_rows.get(tx, "p")
         assert project
-        stored_projects.put(
+        project_rows.upsert(
             tx, project, [MemberRow(person="ada", role="pi"), MemberRow(person="ben", cap=credits(10).micros)]
         )
 
@@ -290,7 +289,7 @@ def test_the_days_are_read_again_only_where_something_was_charged(hub: Hub, coun
 
 def test_the_past_of_a_project_ends_at_what_it_has(hub: Hub) -> None:
     def burning(tx: Tx) -> Json:
-        return hub.spending.burning(tx, "p", stored_lots.of(tx, "p", CREDIT), 0)
+        return hub.spending.burning(tx, "p", lot_rows.list_for(tx, "p", CREDIT), 0)
 
     found = hub.db.run_here(burning)
     assert [one["left"] for one in found["past"][-3:]] == [997, 997, 992.5] and found["past"][0][

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import allocations as stored_allocations
-from scnet_hub.adapters.db.queries import entries as stored_entries
-from scnet_hub.adapters.db.queries import mails
-from scnet_hub.adapters.db.queries import periods as stored_periods
-from scnet_hub.adapters.db.queries import projects as stored_projects
-from scnet_hub.adapters.db.queries import statements as stored_statements
-from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries import allocations as allocation_rows
+from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.adapters.db.queries import mails as mail_rows
+from scnet_hub.adapters.db.queries import periods as period_rows
+from scnet_hub.adapters.db.queries import projects as project_rows
+from scnet_hub.adapters.db.queries import statements as statement_rows
+from scnet_hub.adapters.db.queries import usage as usage_rows
 from scnet_hub.adapters.db.queries.projects import MemberRow, ProjectRow
 from scnet_hub.services.accounting import suspense_decisions
 from scnet_hub.services.projects import allocations
@@ -42,7 +42,7 @@ def tx(new_database: Callable[[str], str]) -> Iterator[Tx]:
 
 
 def test_an_allocation_says_who_asked_and_who_answered_and_its_end_when(tx: Tx) -> None:
-    stored_projects.put(
+    project_rows.upsert(
         tx, ProjectRow(id="p", title="P", max_sessions=1, max_cores=1, max_gpus=0), [MemberRow(person="ada", role="pi")]
     )
     wish = Wish(project="p", amount=credits(5), begins_at=NOW + 2 * DAY, ends_at=NOW + 9 * DAY, words="tides")
@@ -53,7 +53,7 @@ def test_an_allocation_says_who_asked_and_who_answered_and_its_end_when(tx: Tx) 
     allocations.withdraw(tx, "a3", "ada", NOW + DAY)
     told = {
         row.id: (row.state, row.asked_by, row.asked_at, row.decided_by, row.decided_at)
-        for row in stored_allocations.of(tx)
+        for row in allocation_rows.list_for(tx)
     }
     asked, then = ("ada", NOW), NOW + DAY
     assert told == {
@@ -61,14 +61,13 @@ def test_an_allocation_says_who_asked_and_who_answered_and_its_end_when(tx: Tx) 
         "a3": ("withdrawn", *asked, "ada", then),
     }  # fmt: skip
     allocations.renew(tx, NOW + 2 * DAY)
-    ((_, granted),) = stored_entries.newest(tx, "p")
+    ((_, granted),) = entry_rows.newest(tx, "p")
     assert (granted.kind, granted.actor, granted.at) == ("grant", "olga", NOW + 2 * DAY)
     allocations.renew(tx, NOW + 9 * DAY)
-    ended = stored_allocations.get(tx, "a1")
+    ended = allocation_rows.get(tx, "a1")
     assert ended and (ended.state, ended.ends_at, ended.decided_by) == ("ended", NOW + 9 * DAY, "olga")
-    (letter,) = [
-        one for one in mails.newest(tx) if one.key == "allocation/a1/asked"
-    ]  # that it was more that was asked for
+    # that it was more that was asked for
+    (letter,) = [one for one in mail_rows.newest(tx) if one.key == "allocation/a1/asked"]
     assert "ada asks for 5.00 credits" in letter.body and letter.written_at == NOW
 
 
@@ -76,10 +75,10 @@ def test_a_month_says_since_when_it_closes_and_who_closed_it(tx: Tx) -> None:
     grant(tx, day("2026-10-05"))
     charge(tx, "s1", 100_000_000, day("2026-10-10"), day("2026-10-10"))
     closing.begin(tx, RULES.zone, day("2026-11-03"))
-    row = stored_periods.every(tx)[0]
+    row = period_rows.every(tx)[0]
     assert row and (row.state, row.closing_at, row.closed_by) == ("closing", day("2026-11-03"), "")
     close(tx, "2026-10", day("2026-11-04"))
-    row = stored_periods.every(tx)[0]
+    row = period_rows.every(tx)[0]
     assert (
         row
         and (row.state, row.closed_by) == ("closed", "olga")
@@ -101,7 +100,7 @@ def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx
         (olga, "settle", "paid", day("2026-11-07")),
     ):  # fmt: skip
         answers.answer(tx, name, verb, words, who, at)
-        row = stored_statements.get(tx, *name)
+        row = statement_rows.get(tx, *name)
         assert row
         said.append((row.state, row.answered_by, row.answered_at))
     assert said == [
@@ -113,7 +112,7 @@ def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx
         f"{day('2026-11-06'):%Y-%m-%d %H:%M} UTC: accepted by nora",
         f"{day('2026-11-07'):%Y-%m-%d %H:%M} UTC: settled by olga: paid",
     ]
-    (letter,) = [one for one in mails.newest(tx) if one.key.startswith("statement/2026-10/GRANT/north/disputed")]
+    (letter,) = [one for one in mail_rows.newest(tx) if one.key.startswith("statement/2026-10/GRANT/north/disputed")]
     assert (
         "nora disputes statement" in letter.body
         and "s1 failed" in letter.body
@@ -124,9 +123,9 @@ def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx
 def test_a_decision_in_suspense_says_whose_it_is(tx: Tx) -> None:
     ended = Ended(tx).begin()
     ended.came(run(), doubt="its memory is no number")
-    (waits,) = records.suspended(tx)
+    (waits,) = usage_rows.suspended(tx)
     suspense_decisions.decide(tx, waits.id, "drop", "its centre can't mend it", "olga", ended.pages, LATER + DAY)
-    row = records.get(tx, waits.id)
+    row = usage_rows.get(tx, waits.id)
     assert row and (row.decision, row.decided_by, row.decided_at) == (
         "drop: its centre can't mend it",
         "olga",

@@ -18,7 +18,7 @@ import pytest
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.jobs import JobRequest
@@ -143,7 +143,7 @@ class World:
     async def restart(self) -> None:
         self.federation = self.build()
         await self.federation.start()
-        await self.until(lambda: all(known.snapshot for known in self.federation.load.centres.values()))
+        await self.until(lambda: all(known.snapshot for known in self.federation.states.centres.values()))
 
     async def kill(self) -> None:
         """The broker dies: its tasks end, nothing is tidied."""
@@ -183,7 +183,7 @@ class World:
     async def fill(self, centre: str) -> str:
         """Takes all cores of a centre; the job's id there, for `scancel`."""
         job: str = self.centres[centre].ask("sbatch", "--parsable", "--cpus-per-task=4", "--wrap=sleep 300").strip()
-        known = self.federation.load.centres[centre]
+        known = self.federation.states.centres[centre]
         self.federation.watchers[centre].wake()
         await self.until(lambda: known.snapshot and known.snapshot.partitions["main"].cores_free == 0)
         return job
@@ -192,10 +192,12 @@ class World:
         self.centres[centre].ask("scancel", job)
 
     async def copies(self, session_id: str) -> list[SessionCopy]:
-        return await self.federation.db.run(stored.copies_of, session_id)
+        return await self.federation.db.run(session_rows.copies_of, session_id)
 
     async def log(self, session_id: str) -> str:
-        return "\n".join(said for _, said in (await self.federation.db.run(stored.log, [session_id]))[session_id])
+        return "\n".join(
+            said for _, said in (await self.federation.db.run(session_rows.events_of, [session_id]))[session_id]
+        )
 
     async def listens(self, row: SessionCopy, port: int = 5000) -> None:
         """Calls home as this copy's first process does when its port listens."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..domain.centres.health import Asked
+from ..domain.centres.health import ProbeResult
 from ..domain.jobs import JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord
 from ..errors import CentreError, Rejected, Silent, Unreachable
 
@@ -31,7 +31,7 @@ TIMEOUT = 15.0  # above every healthy and every bounded answer measured (testbed
 # centre.
 AFTERLIFE = {"ssh": timedelta(seconds=TIMEOUT + 6)}
 BATCH = 500  # ids in one question: keeps the command line far below any limit
-Observer = Callable[[Asked], None]
+Observer = Callable[[ProbeResult], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +198,8 @@ class Centre:
         program = next((word for word in command.argv if word != "env" and "=" not in word), "")
         began = time.monotonic()
 
-        def asked(error: CentreError | None) -> Asked:
-            return Asked(
+        def asked(error: CentreError | None) -> ProbeResult:
+            return ProbeResult(
                 hop="login",
                 at=self.clock(),
                 program=program,
@@ -224,9 +224,9 @@ class Centre:
         try:
             yield
         except CentreError as error:
-            self.observe(Asked(hop=hop, at=self.clock(), error=error))
+            self.observe(ProbeResult(hop=hop, at=self.clock(), error=error))
             raise
-        self.observe(Asked(hop=hop, at=self.clock()))
+        self.observe(ProbeResult(hop=hop, at=self.clock()))
 
 
 def _batches(ids: Sequence[str]) -> list[Sequence[str]]:

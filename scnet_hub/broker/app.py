@@ -134,6 +134,7 @@ class Faults:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
+    # the client broke off in the middle of its body: nothing was done, and no client waits for an answer
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = False
 
@@ -144,9 +145,7 @@ class Faults:
 
         try:
             await self.app(scope, receive, watched)
-        except (
-            ClientDisconnect
-        ):  # the client broke off in the middle of its body: nothing was done, and no client waits for an answer
+        except ClientDisconnect:
             log.debug("%s %s was broken off by its client", scope["method"], scope["path"])
         except ClientStalled as error:
             log.info("%s: %s", scope["path"], error)

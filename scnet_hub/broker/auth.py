@@ -54,9 +54,8 @@ class Gate:
         self.hub_api, self._hub_token = hub_api.rstrip("/"), hub_token
         self._http = http or httpx.AsyncClient(timeout=10, trust_env=False)
         self._known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
-        self._bad: OrderedDict[str, tuple[float, Caller | None]] = (
-            OrderedDict()
-        )  # apart, so that guessed tokens push no valid token out
+        # apart, so that guessed tokens push no valid token out
+        self._bad: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
 
     async def close(self) -> None:
         await self._http.aclose()

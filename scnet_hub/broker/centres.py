@@ -18,7 +18,7 @@ router = noun()
 @router.get("/centres", response_model=Centres)
 async def list_centres(fed: Fed, who: Who, after: After = "", limit: Limit = PAGE) -> Response:
     """Lists the member centres as the caller finds them, in the order of the federation's page."""
-    names, following = page([*fed.load.centres], str, after, limit)
+    names, following = page([*fed.states.centres], str, after, limit)
     found = await fed.reports.centres(who.person, names)
     return answer({"as_of": iso(fed.clock()), "centres": found, "next": following})
 

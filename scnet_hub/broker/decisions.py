@@ -41,9 +41,8 @@ async def list_decisions(
     if after:
         begin, last, end = _cursor(after)
     found = await decision_export.page(fed.decision_log, begin, end, last)
-    text = await asyncio.to_thread(
-        json.dumps, found, ensure_ascii=False
-    )  # the answer may be megabytes: made in a thread, so that other calls don't wait
+    # the answer may be megabytes: made in a thread, so that other calls don't wait
+    text = await asyncio.to_thread(json.dumps, found, ensure_ascii=False)
     return Response(text, media_type="application/json")
 
 

@@ -16,7 +16,7 @@ from ..domain.standard.centre import READ_AGAIN_EVERY, CentreSpec, parse_centre
 from ..domain.standard.federation import FederationSpec, parse_federation
 from ..errors import SpecError
 from ..services.federation import Federation
-from ..services.periodic import attempt
+from ..services.periodic import run_once
 
 log = logging.getLogger(__name__)
 EVERY = READ_AGAIN_EVERY
@@ -59,7 +59,7 @@ class Pages:
         """Passes on what the pages say, periodically, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            await attempt(partial(self._hand_on, federation), what="re-reading the pages")
+            await run_once(partial(self._hand_on, federation), what="re-reading the pages")
 
     async def _hand_on(self, federation: Federation) -> None:
         for spec in await asyncio.to_thread(self.read):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from ..adapters.db.queries import projects as stored_projects
+from ..adapters.db.queries import projects as project_rows
 from ..domain import identifiers
 from ..services.projects import erasure
 from .bodies import answer
@@ -18,7 +18,7 @@ router = noun()
 @router.get("/me", response_model=Me)
 async def get_me(fed: Fed, who: Who) -> Response:
     """Returns the caller, with their projects."""
-    mine = await fed.db.query(stored_projects.of, who.person)
+    mine = await fed.db.query(project_rows.list_for, who.person)
     roles = ["member", *(["operator"] if who.operator else [])]
     listed = [{"id": project.id, "title": project.title} for project in mine]
     own = {"person": who.person, "roles": roles, "projects": listed, "default_project": mine[0].id if mine else None}

@@ -32,7 +32,7 @@ async def place(fed: Fed, who: Who, body: Asked, quotes: Annotated[bool, Query()
     if quotes:
         lease = fed.spec.lease.length
         each = await fed.db.query(
-            quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease
+            quoting.quoted_each, decision.request, decision.ranked, fed.states, available, fed.clock(), lease
         )
         found["quotes"] = [documents.quote_or_why(there, one) for there, one in each]
     return answer(found)
@@ -50,6 +50,6 @@ async def quote(fed: Fed, who: Who, body: Asked) -> Response:
     if decision.best is None:
         raise placement.refused(decision)
     found = await fed.db.query(
-        quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length
+        quoting.quoted, decision.request, decision.best, fed.states, available, fed.clock(), fed.spec.lease.length
     )
     return answer(documents.quote(decision.best, found))

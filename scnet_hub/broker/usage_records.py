@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Response
 
 from ..adapters.db.database import Tx
-from ..adapters.db.queries import usage as records
+from ..adapters.db.queries import usage as usage_rows
 from ..adapters.db.queries.manifests import ManifestRow
 from ..adapters.db.queries.usage import UsageRow
 from ..domain.usage import cloud_events
@@ -35,7 +35,7 @@ async def list_suspense(
 ) -> Response:
     """Lists records that can't be charged, the oldest first, with the reason of each; with `decided` also those that an
     operator decided about."""
-    found = [one for one in await fed.db.query(records.suspended, centre, not decided) if one.id > after]
+    found = [one for one in await fed.db.query(usage_rows.suspended, centre, not decided) if one.id > after]
     more = max(len(found) - limit, 0)
     listed = [_record(one) for one in found[:limit]]
     return answer(
@@ -85,7 +85,7 @@ async def take_events(fed: Fed, who: Operator, body: Annotated[Events, Depends(B
     def work(tx: Tx) -> list[str]:
         news = {session for one in usages if (session := intake.take(tx, one, fed.clock()))}
         for session in sorted(news):
-            charging.reckon(tx, session, fed.pages, fed.clock())
+            charging.recharge(tx, session, fed.pages, fed.clock())
         return sorted(news)
 
     news = await fed.db.run(work)

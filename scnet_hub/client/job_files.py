@@ -25,9 +25,8 @@ ELSEWHERE = "Put it into your home at the centre and give its path there, or sen
 def program(argv: Sequence[str], here: Path) -> str:
     """Returns the first word of a command that names a file in this folder: `python train.py` → "train.py"; "" if there
     is none."""
-    words = (
-        argv[1:] if shutil.which(argv[0]) and "/" not in argv[0] else argv
-    )  # `python` is not the name of a file here
+    # `python` is not the name of a file here
+    words = argv[1:] if shutil.which(argv[0]) and "/" not in argv[0] else argv
     return next((word for word in words if _is_inside(word, here)), "")
 
 

@@ -39,6 +39,7 @@ class State:
     on_node: bool = False
 
 
+# in the order of a session's life
 TABLE = (
     State(name=INTENT, look=Look(WAIT, "○", "preparing"), progress=10, starts=True),
     State(name=SUBMITTED, look=Look(WAIT, "○", "submitted"), progress=20, starts=True),
@@ -48,15 +49,14 @@ TABLE = (
     State(name=STOPPING, look=Look(WAIT, "◑", "stopping"), progress=90),
     State(name=ENDED, look=Look(IDLE, "◌", "ended"), progress=100, live=False),
     State(name=CHARGED, look=Look(IDLE, "◌", "charged"), progress=100, live=False),
-)  # in the order of a session's life
+)
 STATES = {state.name: state for state in TABLE}
 LIVE = tuple(state.name for state in TABLE if state.live)
 UNTIL_READY = tuple(state.name for state in TABLE if state.starts)
 WITHOUT_NODE = tuple(state.name for state in TABLE if state.starts and not state.on_node)
 ON_NODE = tuple(state.name for state in TABLE if state.on_node)
-MOVING = tuple(
-    state.name for state in TABLE if state.live and state.look.tone == WAIT
-)  # another state follows without further action
+# another state follows without further action
+MOVING = tuple(state.name for state in TABLE if state.live and state.look.tone == WAIT)
 
 # How an ended session is shown, by its outcome; and a session whose state is unknown at the moment.
 OUTCOMES = {

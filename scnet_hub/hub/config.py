@@ -37,10 +37,11 @@ def configure(c: Any, home: Path) -> None:
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
+    # the proxy, and a TLS proxy before it; people connect from elsewhere
     c.JupyterHub.trusted_downstream_ips = [
         "127.0.0.1",
         "::1",
-    ]  # the proxy, and a TLS proxy before it; people connect from elsewhere
+    ]
     c.JupyterHub.extra_handlers = handlers
     if hub := _starting():
         stop_at_contradictions(hub, ports)

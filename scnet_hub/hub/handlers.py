@@ -119,9 +119,8 @@ class Servers(StopServer):
     def get_json_body(self) -> Any:
         found = self._refusing(user_options.read, self.request.body)
         shown = found.get("display_name") if isinstance(found, dict) else None
-        if shown and not (
-            isinstance(shown, str) and is_valid_display_name(shown)
-        ):  # JupyterHub checks only new servers' names
+        # JupyterHub checks only new servers' names
+        if shown and not (isinstance(shown, str) and is_valid_display_name(shown)):
             raise web.HTTPError(
                 400,
                 "display_name: must have at most 255 printable characters, without spaces at its ends or two in a row.",

@@ -50,7 +50,7 @@ class Wrong:
     at: float
 
 
-class Tries:
+class LoginThrottle:
     """Counts the wrong passwords of each name and each address. A login counts as wrong until it proves right, so
     parallel guesses have no advantage. From an address where the person has logged in before, only the address counts:
     guesses from elsewhere lock no person out."""
@@ -139,8 +139,8 @@ def busy() -> Wait:
 class Logins:
     """Combines `Tries` and `Checks` around one check of a password."""
 
-    def __init__(self, tries: Tries | None = None, checks: Checks | None = None) -> None:
-        self.tries, self.checks = tries or Tries(), checks or Checks()
+    def __init__(self, tries: LoginThrottle | None = None, checks: Checks | None = None) -> None:
+        self.tries, self.checks = tries or LoginThrottle(), checks or Checks()
 
     async def check(self, name: str, address: str, right: Callable[[], bool]) -> bool:
         """Returns the result of `right`. Raises Wait if `right` was not called."""

@@ -20,7 +20,7 @@ from .broker_client import THE_HUB, Broker
 log = logging.getLogger(__name__)
 
 
-class Cancels:
+class PendingStops:
     """Keeps stop requests in a folder. `settle` tries one now; `retry_all` tries the rest in the background until none
     is left."""
 

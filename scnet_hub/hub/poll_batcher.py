@@ -35,7 +35,7 @@ class Listed:
         return None if session_id in self.continued else self.sessions.get(session_id)
 
 
-class Polls:
+class PollBatcher:
     """Batches polls; one object per broker. The first poll makes its own call; polls that arrive meanwhile share the
     next call."""
 
@@ -50,9 +50,8 @@ class Polls:
         if self._alone:
             if found := (await self._all()).says(session_id):
                 return found
-            return await self.broker.session(
-                person, session_id, timeout=timeout
-            )  # it ended, or continues as another session
+            # it ended, or continues as another session
+            return await self.broker.session(person, session_id, timeout=timeout)
         self._alone += 1
         try:
             return await self.broker.session(person, session_id, timeout=timeout)
@@ -62,9 +61,8 @@ class Polls:
     async def _all(self) -> Listed:
         if self._next is None:
             self._next = asyncio.create_task(self._ask())
-            self._next.add_done_callback(
-                lambda task: task.cancelled() or task.exception()
-            )  # all callers may have given up
+            # all callers may have given up
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._next)
 
     async def _ask(self) -> Listed:

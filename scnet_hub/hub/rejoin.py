@@ -17,9 +17,9 @@ from urllib.parse import quote
 import httpx
 
 from ..display.session_states import READY, stoppable
-from ..services.periodic import rounds
+from ..services.periodic import run_every
 from .broker_client import THE_HUB, Broker
-from .pending_stops import Cancels
+from .pending_stops import PendingStops
 from .spawner import FederatedSpawner, to_join
 
 Json = dict[str, Any]
@@ -50,15 +50,10 @@ class Rejoin:
     start:servers."""
 
     def __init__(
-        self, users: Any, broker: Broker, cancels: Cancels, *, hub_api: str, token: str, patience: float = PATIENCE
+        self, users: Any, broker: Broker, cancels: PendingStops, *, hub_api: str, token: str, patience: float = PATIENCE
     ) -> None:
-        self.users, self.broker, self.cancels, self.hub_api, self.patience = (
-            users,
-            broker,
-            cancels,
-            hub_api.rstrip("/"),
-            patience,
-        )
+        self.users, self.broker, self.cancels = users, broker, cancels
+        self.hub_api, self.patience = hub_api.rstrip("/"), patience
         self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
         self._alone: dict[str, tuple[float, float, int]] = {}  # session → alone since, next try, tries
         self._people: dict[
@@ -67,7 +62,7 @@ class Rejoin:
 
     async def run(self, every: float = EVERY) -> None:
         """Runs rounds until cancelled."""
-        await rounds(self.round, every, what="comparing sessions with servers")
+        await run_every(self.round, every, what="comparing sessions with servers")
 
     async def round(self) -> None:
         """Makes each live Lab session its person's server, if it is not."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..adapters.secret_files import read_secret
 from .broker_client import Broker
-from .pending_stops import Cancels
-from .poll_batcher import Polls
+from .pending_stops import PendingStops
+from .poll_batcher import PollBatcher
 
 
 @functools.cache
@@ -17,10 +17,10 @@ def broker_of(url: str, token_file: str) -> Broker:
 
 
 @functools.cache
-def polls_of(url: str, token_file: str) -> Polls:
-    return Polls(broker_of(url, token_file))
+def polls_of(url: str, token_file: str) -> PollBatcher:
+    return PollBatcher(broker_of(url, token_file))
 
 
 @functools.cache
-def cancels_of(folder: str) -> Cancels:
-    return Cancels(Path(folder))
+def cancels_of(folder: str) -> PendingStops:
+    return PendingStops(Path(folder))

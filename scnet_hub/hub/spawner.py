@@ -30,7 +30,7 @@ from . import user_options
 from .broker_client import THE_HUB, Broker
 from .failures import refused
 from .pending import ended_before_ready, pending_facts
-from .pending_stops import Cancels, NotKept
+from .pending_stops import NotKept, PendingStops
 from .shared_clients import broker_of, cancels_of, polls_of
 
 Json = dict[str, Any]
@@ -72,7 +72,7 @@ class FederatedSpawner(BatchSpawnerBase):
         return broker_of(self.broker_url, self.broker_token_file)
 
     @property
-    def cancels(self) -> Cancels:
+    def cancels(self) -> PendingStops:
         return cancels_of(self.cancel_folder)
 
     @property
@@ -113,16 +113,14 @@ class FederatedSpawner(BatchSpawnerBase):
             raise refused(error) from error
 
     async def _begin(self) -> Json:
-        if session := to_join.pop(
-            (self.user.name, self.name), ""
-        ):  # it may have ended meanwhile: then no new session is started
+        # it may have ended meanwhile: then no new session is started
+        if session := to_join.pop((self.user.name, self.name), ""):
             self.job_id = session  # so that a stop at this moment reaches it
             return await self.broker.session(THE_HUB, session)
         wanted = await self.session_options()
         self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, wanted))
-        return await asyncio.shield(
-            self._asking
-        )  # its answer says what to stop, if this start is stopped before it arrives
+        # its answer says what to stop, if this start is stopped before it arrives
+        return await asyncio.shield(self._asking)
 
     async def session_options(self) -> Json:
         """Returns the request in the form that the broker accepts, validated for form and REST alike. Raises

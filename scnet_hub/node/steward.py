@@ -26,12 +26,13 @@ CALM, EAGER = 60.0, 5.0  # seconds between questions to the broker; while the ne
 LAST = 300.0
 OFTEN = 10.0
 TICK = 30.0  # seconds between looks at what runs
+# of a kernel's messages, those that people cause
 PEOPLES = (
     "execute_request",
     "complete_request",
     "inspect_request",
     "is_complete_request",
-)  # of a kernel's messages, those that people cause
+)
 SHOWN = ("code", "message", "at")
 
 

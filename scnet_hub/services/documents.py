@@ -13,7 +13,7 @@ from ..display.session_states import CHARGED
 from ..domain.centres.health import Hop
 from ..domain.centres.orphan import Orphan
 from ..domain.centres.session_warnings import Notice
-from ..domain.centres.state import Known
+from ..domain.centres.state import CentreState
 from ..domain.jobs import PartitionLoad
 from ..domain.ledger.entries import Entry
 from ..domain.ledger.lots import Lot
@@ -42,7 +42,7 @@ def number(amount: Amount | int) -> float:
     return round((amount if isinstance(amount, int) else amount.micros) / MICRO, 6)
 
 
-def centre(known: Known, rows: Sequence[SessionCopy], account: str, now: datetime) -> Json:
+def centre(known: CentreState, rows: Sequence[SessionCopy], account: str, now: datetime) -> Json:
     """Returns a centre. `account` is the caller's own there, "" if none is linked."""
     snapshot = known.snapshot
     loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
@@ -154,7 +154,7 @@ def placement(decision: Placement, available: Amount | None = None) -> Json:
 
 def session(
     row: SessionCopy,
-    known: Known | None,
+    known: CentreState | None,
     events: Sequence[tuple[datetime, str]] = (),
     in_flight: Amount = Amount(0),
     *,
@@ -183,7 +183,7 @@ def session(
     }
 
 
-def brief(row: BriefRow, known: Known | None) -> Json:
+def brief(row: BriefRow, known: CentreState | None) -> Json:
     """Returns a live session for programs that compare thousands: without money, events and warnings."""
     return {
         "id": row.id, "version": row.version, "person": row.person, "project": row.project, "kind": row.kind,
@@ -235,7 +235,7 @@ def orphan(one: Orphan) -> Json:
     }  # fmt: skip
 
 
-def forgotten(row: SessionCopy, known: Known) -> Json:
+def forgotten(row: SessionCopy, known: CentreState) -> Json:
     """Returns a session whose centre answers without its job; `settles_at` is when the session will be written off."""
     one = row.copy
     assert one.forgotten_since is not None

@@ -14,23 +14,23 @@ from typing import Any
 
 from ..adapters.centre import Centre
 from ..adapters.db.database import Database
-from ..adapters.db.queries import sessions as stored
+from ..adapters.db.queries import sessions as session_rows
 from ..adapters.transport.transport import Means
-from ..domain.centres.health import Asked
-from ..domain.centres.state import Load
+from ..domain.centres.health import ProbeResult
+from ..domain.centres.state import CentreStates
 from ..domain.sessions import start_file
 from ..domain.sessions.records import Copy, SessionCopy
 from ..domain.standard.centre import READ_AGAIN, CentreSpec
 from ..domain.standard.federation import FederationSpec
 from ..errors import CentreError, NotStored, ScnetError, SpecError
 from .accounting.accounting_pull import AccountingPull
-from .accounting.charging import Pages
-from .periodic import attempt
+from .accounting.charging import PriceSource
+from .periodic import run_once
 from .placement.decision_log import DecisionLog
 from .placement.placing import Placing
 from .projects import account_links, projects
 from .projects.bookkeeping import Bookkeeping
-from .projects.mailer import Mails
+from .projects.mailer import Mailer
 from .reporting.metrics import Metrics
 from .reporting.reports import Reports
 from .runtime import Runtime
@@ -47,7 +47,7 @@ from .sessions.stopping import Stopping
 from .sessions.submission import Submission
 from .sessions.watcher import Watcher
 from .settlement.settling import Settling
-from .watchdog import Pulse, default_pool
+from .watchdog import Watchdog, default_pool
 
 log = logging.getLogger(__name__)
 RECOVERY = 5.0  # seconds between two checks whether a full disk has room again
@@ -66,26 +66,22 @@ class Federation:
         public_url: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        load = Load.of(centre.spec for centre in centres.values())
+        states = CentreStates.of(centre.spec for centre in centres.values())
         looks = {name: asyncio.Event() for name in centres}
-        runtime = Runtime(spec=spec, db=db, centres=dict(centres), load=load, clock=clock, first_looks=looks)
+        runtime = Runtime(spec=spec, db=db, centres=dict(centres), states=states, clock=clock, first_looks=looks)
         addresses = start_file.Addresses(public_url=public_url, call_home=call_home_url, idle_timeout=spec.idle.timeout)
-        self.runtime, self.spec, self.centres, self.db, self.load, self.clock = (
-            runtime,
-            spec,
-            runtime.centres,
-            db,
-            load,
-            clock,
-        )
-        self.pages = Pages(centres=load.centres, federation=spec)
-        self.placing = Placing(db, self.centres, load, clock, spec)
-        self.decision_log = DecisionLog(db, load, spec.decisions, clock)
+        self.runtime, self.spec, self.db, self.clock = runtime, spec, db, clock
+        self.centres, self.states = runtime.centres, states
+        self.pages = PriceSource(centres=states.centres, federation=spec)
+        self.placing = Placing(db, self.centres, states, clock, spec)
+        self.decision_log = DecisionLog(db, states, spec.decisions, clock)
         self.linking = account_links.Linking(db, self.placing.centre, clock)
-        self.reports = Reports(db, load, clock, spec)
-        self.metrics = Metrics(db, load, clock)
+        self.reports = Reports(db, states, clock, spec)
+        self.metrics = Metrics(db, states, clock)
         self.bookkeeping = Bookkeeping(db, clock)
-        self.pulse = Pulse({"threads": default_pool, "database": db.reach_writer, "database, queries": db.reach_reader})
+        self.pulse = Watchdog(
+            {"threads": default_pool, "database": db.reach_writer, "database, queries": db.reach_reader}
+        )
 
         self.lookup, self.files = Lookup(runtime), Files(runtime)
         self.copies = Copies(runtime, self.placing, self.decision_log)
@@ -100,7 +96,7 @@ class Federation:
         self.launcher = Launcher(runtime, addresses, self.stopping, self.second_chances, self.lookup)
         self.lease_keeper = LeaseKeeper(runtime, self.stopping)
         self.accounting_pull = AccountingPull(runtime, self.pages)
-        self.settling = Settling(db, spec, load, clock)
+        self.settling = Settling(db, spec, states, clock)
         self.watchers = {
             name: Watcher(runtime, name, self.placing, self.launcher, self.stopping, self.endings, self.files)
             for name in self.centres
@@ -109,7 +105,7 @@ class Federation:
         runtime.signals.look_soon.connect(lambda centre, seconds: self.watchers[centre].wake(seconds))
         self.background = (
             self.pulse, self.second_chances, self.decision_log, self.bookkeeping, self.accounting_pull, self.settling,
-            self.lease_keeper, Mails(db, spec.mail, clock), self.placing.forecasts,
+            self.lease_keeper, Mailer(db, spec.mail, clock), self.placing.forecasts,
         )  # fmt: skip
         for name, centre in self.centres.items():
             centre.observe = partial(self._asked, name)
@@ -118,9 +114,9 @@ class Federation:
     async def _take_status(self, row: SessionCopy, status: Any) -> None:
         await self.watchers[row.copy.centre].take_status(row, status)
 
-    def _asked(self, centre: str, step: Asked) -> None:
+    def _asked(self, centre: str, step: ProbeResult) -> None:
         self.metrics.asked(centre, step)
-        self.load.centres[centre].health.heard(step)
+        self.states.centres[centre].health.heard(step)
 
     def own(self, work: Coroutine[Any, Any, None]) -> None:
         """Starts work that ends with the federation."""
@@ -129,7 +125,7 @@ class Federation:
     async def start(self) -> None:
         """Applies the federation's page, takes over the work of an earlier broker, and starts to watch the centres."""
         await self._apply_pages()
-        live = await self.db.query(stored.live_copies)
+        live = await self.db.query(session_rows.live_copies)
         for session, copy in live:
             if copy.centre not in self.centres:
                 raise SpecError(
@@ -168,7 +164,7 @@ class Federation:
         """Checks every few seconds whether a database that had no room can be written again."""
         while True:
             await asyncio.sleep(RECOVERY)
-            await attempt(self._write_again, what="writing to the broker's database again")
+            await run_once(self._write_again, what="writing to the broker's database again")
 
     async def _write_again(self) -> None:
         if self.db.trouble and await self.db.recover():
@@ -192,7 +188,7 @@ class Federation:
             told = {name: getattr(page, name) for name in READ_AGAIN}
             spec = self.centres[page.id].spec.model_copy(update=told)
             self.centres[page.id].spec = spec
-            self.load.centres[page.id].announced(spec)
+            self.states.centres[page.id].set_page(spec)
 
 
 def centres_of(specs: list[CentreSpec], means: Means | None = None) -> dict[str, Centre]:

@@ -14,15 +14,15 @@ log = logging.getLogger(__name__)
 Look = Callable[[], Awaitable[object]]
 
 
-async def rounds(look: Look, every: float, *, what: str) -> None:
+async def run_every(look: Look, every: float, *, what: str) -> None:
     """Runs `look` until cancelled, with `every` seconds from the end of one run to the next. `what` names the task in
     the log."""
     while True:
-        await attempt(look, what=what)
+        await run_once(look, what=what)
         await asyncio.sleep(every)
 
 
-async def attempt(look: Look, *, what: str) -> bool:
+async def run_once(look: Look, *, what: str) -> bool:
     """Runs `look` once and returns whether it succeeded. Raises nothing but a cancellation."""
     try:
         await look()

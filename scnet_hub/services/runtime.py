@@ -11,7 +11,7 @@ from typing import Any
 
 from ..adapters.centre import Centre
 from ..adapters.db.database import Database
-from ..domain.centres.state import Load
+from ..domain.centres.state import CentreStates
 from ..domain.standard.federation import FederationSpec
 from .signals import Signals
 
@@ -50,7 +50,7 @@ class Runtime:
     spec: FederationSpec
     db: Database
     centres: Mapping[str, Centre]
-    load: Load
+    states: CentreStates
     clock: Callable[[], datetime]
     signals: Signals = field(default_factory=Signals)
     tasks: Tasks = field(default_factory=Tasks)

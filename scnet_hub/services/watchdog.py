@@ -32,7 +32,7 @@ class Waits:
         return max([*self.seen, now - self.since if self.since is not None else 0.0])
 
 
-class Pulse:
+class Watchdog:
     """Probes the event loop and the pools. `pools` maps each pool's name, as shown to people, to the function that runs
     its probe; `every`: seconds between two looks."""
 

@@ -24,6 +24,7 @@ TIMES = (
     (86400, "1 day"),
     (3 * 86400, "3 days"),
 )
+# Okabe and Ito: told apart by all
 COLOURS = (
     "#0072b2",
     "#d55e00",
@@ -33,7 +34,7 @@ COLOURS = (
     "#56b4e9",
     "#555555",
     "#000000",
-)  # Okabe and Ito: told apart by all
+)
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 SHARES = (0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)  # marked policies; further ones are drawn like the last
 POINTS = 240

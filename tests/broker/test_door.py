@@ -120,6 +120,5 @@ def test_settings_that_are_none_are_named(tmp_path: Path, text: bytes | None, sa
 
 
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
-    assert (
-        10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE
-    )  # the hub's own, in scnet_hub/hub/broker_client.py, is httpx's
+    # the hub's own, in scnet_hub/hub/broker_client.py, is httpx's
+    assert 10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE

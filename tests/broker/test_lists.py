@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import allocations
+from scnet_hub.adapters.db.queries import allocations as allocation_rows
 from scnet_hub.adapters.db.queries.allocations import AllocationRow
 from scnet_hub.domain.paging import page, sorted_page
 from scnet_hub.errors import BadOption
@@ -117,7 +117,7 @@ def asked(tx: Tx, words: str, now: datetime) -> None:
         state="requested", asked_by="ada", asked_at=now, words=words, decided_by="", decided_at=None, answer="",
         renews="",
     )  # fmt: skip
-    allocations.put(tx, row)
+    allocation_rows.insert(tx, row)
 
 
 def test_a_page_begins_behind_its_cursor() -> None:

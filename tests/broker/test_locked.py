@@ -86,9 +86,8 @@ async def test_questions_are_answered_while_the_database_is_locked_for_writing(t
         lock = sqlite3.connect(tmp_path / "broker.sqlite", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         body = {"project": "p", "amount": 1, "words": "x"}
-        waiting = asyncio.ensure_future(
-            http.post("allocations", headers=by("ada"), json=body)
-        )  # for the lock, on the writer's thread
+        # for the lock, on the writer's thread
+        waiting = asyncio.ensure_future(http.post("allocations", headers=by("ada"), json=body))
         async with asyncio.timeout(PATIENCE):
             await all_answered(http)
             strange = await http.post(

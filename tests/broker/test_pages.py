@@ -64,7 +64,7 @@ def federation(home: Path) -> Federation:
         call_home_url="",
         clock=lambda: NOW,
     )
-    made.load.centres["alpha"].took(SNAPSHOT)
+    made.states.centres["alpha"].update(SNAPSHOT)
     return made
 
 
@@ -109,12 +109,11 @@ def test_a_broken_page_is_logged_once_and_what_stood_stands(
 def test_nothing_else_of_a_page_changes_a_running_federation(home: Path, federation: Federation) -> None:
     write(home, BLOCK, name="Omega")
     reread(home, federation, Pages(home / "federation.toml"))
-    assert federation.load.centres["alpha"].spec.name == federation.centres["alpha"].spec.name == "Alpha"
+    assert federation.states.centres["alpha"].spec.name == federation.centres["alpha"].spec.name == "Alpha"
     (home / "federation.toml").unlink()
     assert Pages(home / "federation.toml").read() == []
-    federation.announce(
-        federation.centres["alpha"].spec.model_copy(update={"id": "other"})
-    )  # a centre that is not here: nothing
+    # a centre that is not here: nothing
+    federation.announce(federation.centres["alpha"].spec.model_copy(update={"id": "other"}))
 
 
 def test_an_announcement_over_is_no_reason(home: Path, federation: Federation) -> None:
@@ -122,5 +121,5 @@ def test_an_announcement_over_is_no_reason(home: Path, federation: Federation) -
     for spec in Pages(home / "federation.toml").read():
         federation.announce(spec)
     later = NOW + timedelta(hours=3)
-    federation.load.centres["alpha"].took(replace(SNAPSHOT, taken_at=later))
+    federation.states.centres["alpha"].update(replace(SNAPSHOT, taken_at=later))
     assert federation.placing.live.renew(lambda since: (), later).place(REQUEST, now=later).best

@@ -23,9 +23,8 @@ async def test_a_quote_says_at_least_probably_and_at_most_and_what_is_left(
     assert answer.status_code == 200, found
     placed = (await door.post("placements", headers=by("ada"), json={"cores": 2, "walltime": "1h"})).json()
     assert found["centre"] == placed["best"]["centre"]
-    assert found["max"] == pytest.approx(
-        placed["best"]["cost"], abs=5e-6
-    )  # a micro-credit more where a month may end within it
+    # a micro-credit more where a month may end within it
+    assert found["max"] == pytest.approx(placed["best"]["cost"], abs=5e-6)
     assert 0 < found["low"] < found["expected"] < found["max"] and found["after_max"] == round(
         found["available"] - found["max"], 6
     )

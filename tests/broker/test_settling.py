@@ -17,7 +17,9 @@ import pytest
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import mails, manifests, usage
+from scnet_hub.adapters.db.queries import mails as mail_rows
+from scnet_hub.adapters.db.queries import manifests as manifest_rows
+from scnet_hub.adapters.db.queries import usage as usage_rows
 from scnet_hub.adapters.db.queries.manifests import ManifestRow
 from scnet_hub.adapters.db.queries.usage import UsageRow
 from scnet_hub.broker.app import create_app
@@ -159,7 +161,7 @@ async def test_a_member_sees_and_answers_its_own_statements(house: House) -> Non
     settled = (await house.post(f"{NORTH}/settle", words="taken back by reverse:settle:s1")).json()
     assert (settled["state"], settled["may"]) == ("settled", [])
     assert (await house.post(f"{NORTH}/accept", "nora")).json()["code"] == "statement-answered"
-    told = {(one.person, one.subject): one.body for one in house.db.run_here(mails.newest)}
+    told = {(one.person, one.subject): one.body for one in house.db.run_here(mail_rows.newest)}
     assert "comes to 95.00 credits; due are 76.00 CNY" in told["nora", "Statement of north for 2026-10: 95.00 credits"]
     assert "s1 failed" in told["", "Statement 2026-10/GRANT/north is disputed"]
     assert "taken back by" in told["nora", "Statement 2026-10/GRANT/north is settled"]
@@ -255,13 +257,13 @@ def manifest(of: date, *missing: str, centre: str = "alpha", excuse: str = "") -
 async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_first_on(house: House) -> None:
     def story(tx: Tx) -> None:
         october(tx)
-        usage.put(tx, row(record(1)))
+        usage_rows.insert(tx, row(record(1)))
         for number in range(10, 32):
             if number != 20:
-                manifests.put(
+                manifest_rows.upsert(
                     tx, manifest(date(2026, 10, number), *(["2026-10-21: one is not here"] if number == 21 else []))
                 )
-        manifests.put(tx, manifest(date(2026, 10, 7), "2026-10-07: one is not here", centre="beta"))
+        manifest_rows.upsert(tx, manifest(date(2026, 10, 7), "2026-10-07: one is not here", centre="beta"))
 
     house.db.run_here(story)
     house.clock.to("2026-11-03")
@@ -283,8 +285,8 @@ async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_f
         one["centre"]: (one["late"], one["last_day"]) for one in (await house.get("settlement/board")).json()["centres"]
     }
     assert late == {"alpha": (False, "2026-10-31"), "beta": (True, "2026-10-07")}
-    house.db.run_here(manifests.excuse, "alpha", date(2026, 10, 21), date(2026, 10, 21), "its disk broke", "olga")
-    house.db.run_here(manifests.put, manifest(date(2026, 10, 20)))
+    house.db.run_here(manifest_rows.excuse, "alpha", date(2026, 10, 21), date(2026, 10, 21), "its disk broke", "olga")
+    house.db.run_here(manifest_rows.upsert, manifest(date(2026, 10, 20)))
     closed = (await house.close("2026-10", beta="it left the federation")).json()
     assert closed["closed"] and closed["period"]["excuses"] == {"beta": "it left the federation"}
 
@@ -292,11 +294,12 @@ async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_f
 async def test_a_centre_that_ran_nothing_is_not_waited_for_and_an_undecided_record_is(house: House) -> None:
     def story(tx: Tx) -> None:
         october(tx)
-        usage.put(
-            tx, row(record(1, "gamma"), state=usage.SUSPENSE, reason="Job 1 of gamma bears the name of no session.")
+        usage_rows.insert(
+            tx,
+            row(record(1, "gamma"), state=usage_rows.SUSPENSE, reason="Job 1 of gamma bears the name of no session."),
         )
         for number in range(10, 32):
-            manifests.put(tx, manifest(date(2026, 10, number), centre="gamma"))
+            manifest_rows.upsert(tx, manifest(date(2026, 10, number), centre="gamma"))
 
     house.db.run_here(story)
     house.clock.to("2026-11-03")
@@ -305,7 +308,7 @@ async def test_a_centre_that_ran_nothing_is_not_waited_for_and_an_undecided_reco
     board = (await house.get("settlement/board")).json()
     assert board["suspense"]["count"] == 1 and board["suspense"]["records"][0]["centre"] == "gamma"
     assert board["periods"][1]["hinders"] == [reason]
-    house.db.run_here(usage.decide, board["suspense"]["records"][0]["id"], "drop: a test", "olga", house.clock())
+    house.db.run_here(usage_rows.decide, board["suspense"]["records"][0]["id"], "drop: a test", "olga", house.clock())
     assert (await house.close("2026-10")).status_code == 200
 
 
@@ -342,7 +345,7 @@ def charged_by_records(tx: Tx) -> None:
     october(tx)
     document = serialisation.terms_document(Terms(tariff=TARIFF))
     digest = serialisation.digest_of(document)
-    usage.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
+    usage_rows.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
     over_midnight = day("2026-10-31") + timedelta(hours=15, minutes=30)  # 23:30 in Shanghai
     runs = [
         record(11),
@@ -350,7 +353,7 @@ def charged_by_records(tx: Tx) -> None:
         record(13, start=over_midnight, submitted_at=over_midnight, end=over_midnight + timedelta(seconds=5000)),
     ]
     for run in runs:
-        usage.put(tx, row(run, tariff=digest))
+        usage_rows.insert(tx, row(run, tariff=digest))
         for part in segments(run):
             cost = segment_cost(meters(part), TARIFF.at(part.start), part.length)
             books.charge(
@@ -383,17 +386,18 @@ async def test_bills_are_focus_with_a_row_for_each_meter_and_add_up_to_the_state
     assert sum(Decimal(one["PricingCurrencyEffectiveCost"]) for one in rows) == -Decimal(str(ministry["net"]))
     assert sum(Decimal(one["BilledCost"]) for one in rows) == -Decimal(str(ministry["due"]))
     gpus = [one for one in rows if one["SkuMeter"] == "gpu-second:a100"]
+    # of the third only what was before midnight
     assert sorted(one["ConsumedQuantity"] for one in gpus) == [
         "1800.0",
         "5000.0",
         "5000.0",
-    ]  # of the third only what was before midnight
+    ]
     assert {one["PricingCurrencyListUnitPrice"] for one in gpus} == {"20.0"} and all(
         "x 20" in one["ChargeDescription"] for one in gpus
     )
     assert {one["x_UsageRecordId"][:6] for one in gpus} == {"alpha/"} and {one["SubAccountId"] for one in rows} == {"p"}
     assert {(one["RegionId"], one["RegionName"]) for one in gpus} == {
-        ("alpha", house.fed.load.centres["alpha"].spec.name)
+        ("alpha", house.fed.states.centres["alpha"].spec.name)
     }
     by_hand = [one for one in rows if one["x_EntryId"] == "settle:s1"]
     assert [(one["SkuMeter"], one["PricingCurrencyEffectiveCost"]) for one in by_hand] == [("minimum", "100.0")]
@@ -447,19 +451,19 @@ async def test_a_bill_shows_the_sale_the_minimum_and_what_a_run_that_goes_on_use
         grant(tx, day("2026-10-05"))
         document = serialisation.terms_document(terms)
         digest = serialisation.digest_of(document)
-        usage.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
-        usage.keep_outage(
+        usage_rows.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
+        usage_rows.keep_outage(
             tx, "alpha", day("2026-10-10") + timedelta(minutes=70), day("2026-10-10") + timedelta(minutes=80), "power"
         )
         short, going = record(1), record(2, end=None, ending=None)
-        outage = [edge for start, end, _ in usage.outages_of(tx, "alpha") for edge in (start, end) if edge]
+        outage = [edge for start, end, _ in usage_rows.outages_of(tx, "alpha") for edge in (start, end) if edge]
         first, _, last = segments(short, cuts=outage)
         costs = {
             one: segment_cost(meters(one), terms.tariff.at(one.start), one.length).amount
             for one in (first, last, *segments(going))
         }
         for run in (short, going):
-            usage.put(tx, row(run, tariff=digest, final=run.final))
+            usage_rows.insert(tx, row(run, tariff=digest, final=run.final))
         topped_up = Amount(50_000_000) - costs[first] - costs[last]
         for part, cost in costs.items():
             cost = cost + topped_up if part is last else cost

@@ -82,9 +82,8 @@ def test_it_says_once_at_each_level_what_is_left_and_what_is_announced(
         picture(page, "levels-15", tmp_path)
         enter(page, lab)  # a reload says nothing anew
         hold(3, lambda: not notices(page))
-        expect(toast(page, "This session ends in 5 min")).to_be_in_viewport(
-            ratio=1, timeout=90_000
-        )  # the next level, at 300 s
+        # the next level, at 300 s
+        expect(toast(page, "This session ends in 5 min")).to_be_in_viewport(ratio=1, timeout=90_000)
         expect(page.locator(".scnet-time-left")).to_have_text("5 min left")
         picture(page, "levels-5", tmp_path)
         page.locator(".scnet-time-left").click()

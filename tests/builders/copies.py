@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.sessions.records import Copy, Session, SessionCopy
 
 OF_SESSION, OF_COPY = (frozenset(one.__dataclass_fields__) for one in (Session, Copy))
@@ -32,6 +32,6 @@ def change(tx: Tx, session_id: str, number: int = 0, **given: Any) -> None:
     """Sets columns of a session and of its copy `number` (0: the leading copy)."""
     own, of_copy = split(**given)
     if own:
-        stored.update(tx, session_id, **own)
+        session_rows.update(tx, session_id, **own)
     if of_copy:
-        stored.update_copy(tx, session_id, number, **of_copy)
+        session_rows.update_copy(tx, session_id, number, **of_copy)

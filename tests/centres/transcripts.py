@@ -246,9 +246,8 @@ def record_all() -> None:
     while "late" in ask("squeue -h -o %j").stdout:
         time.sleep(1)
     record(LIVE)
-    while (
-        len(ask("squeue --start -h -t PD -o %S").stdout.replace("N/A", "").split()) < 2
-    ):  # both have an expected start
+    # both have an expected start
+    while len(ask("squeue --start -h -t PD -o %S").stdout.replace("N/A", "").split()) < 2:
         time.sleep(1)
     record(ASK)
 

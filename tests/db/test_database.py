@@ -13,7 +13,7 @@ import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx, by_locks
 from scnet_hub.adapters.db.engines import make_engine
-from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.domain.ledger import entries
 from scnet_hub.errors import BadOption, NotStored, SpecError
 from scnet_hub.units import credits
@@ -47,9 +47,8 @@ async def test_a_full_disk_changes_nothing_and_is_said_until_there_is_room(tmp_p
     db.open()
     try:
         await db.run(fill, 1)
-        await db.run(
-            lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1").all()
-        )  # what it has now is all it may have
+        # what it has now is all it may have
+        await db.run(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1").all())
         with pytest.raises(NotStored, match="full") as said:
             await db.run(fill, 2000)
         assert said.value.status == 503 and said.value.hint
@@ -144,7 +143,7 @@ def test_a_key_that_several_write_at_the_same_time_is_written_once(database: Dat
     entry = entries.Entry(key="k", at=NOW, kind="adjust", project="p", postings=moved)
 
     def work(writer: int) -> bool:
-        return bool(database.run_here(stored.add, entry))
+        return bool(database.run_here(entry_rows.add, entry))
 
     assert sorted(at_once(work)) == [False] * (WRITERS - 1) + [True]
 
@@ -266,5 +265,5 @@ def test_a_database_that_is_not_there_is_said_and_its_password_is_not(postgresql
 
 async def test_what_a_database_cannot_hold_is_refused_in_a_sentence(server: Database) -> None:
     with pytest.raises(BadOption, match="NUL"):
-        await server.run(stored.get, "a\0b")
-    assert await server.run(stored.get, "ab") is None
+        await server.run(entry_rows.get, "a\0b")
+    assert await server.run(entry_rows.get, "ab") is None

@@ -10,7 +10,7 @@ import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
 from scnet_hub.adapters.db.keys import MARK, Keys, add_key
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.errors import SpecError
 from tests.builders.copies import split
@@ -26,11 +26,11 @@ def write(tx: Tx) -> None:
         placement={}, payload=PAYLOAD, why="", end_reason="", created_at=T0, held=0, continues="", in_line=False,
         cause="first", asked_at=T0, centre="north", partition="main", account="ada", secret=NONCE, nonce="its hash",
     )  # fmt: skip
-    stored.insert(tx, own, of_copy)
+    session_rows.insert(tx, own, of_copy)
 
 
 def read(db: Database) -> SessionCopy:
-    row = db.run_here(stored.get, "s1")
+    row = db.run_here(session_rows.get, "s1")
     assert row is not None
     return row
 

@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 import scnet_hub.adapters.db.database
 from scnet_hub.adapters.db.database import migrate
 from scnet_hub.adapters.db.engines import make_engine
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.adapters.db.tables import metadata
 from scnet_hub.domain.sessions.records import Copy, Session
 from scnet_hub.errors import SpecError
@@ -64,8 +64,8 @@ def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> Non
         )
     migrate(engine)
     with engine.begin() as tx:
-        row = stored.get(tx, "abcdefghijkm")
-        assert row is not None and stored.copies_of(tx, row.session.id) == [row]
+        row = session_rows.get(tx, "abcdefghijkm")
+        assert row is not None and session_rows.copies_of(tx, row.session.id) == [row]
         assert (
             row.copy.number,
             row.copy.cause,
@@ -259,7 +259,7 @@ def test_what_was_known_of_sessions_and_their_copies_stays_with_each(engine: sa.
     migrate(engine)
     with engine.begin() as tx:
         for name, own, copies in (("runs", RUNS, (BEATEN, RUNS)), ("over", OVER, (WITHDRAWN, DONE))):
-            rows = stored.copies_of(tx, name)
+            rows = session_rows.copies_of(tx, name)
             assert [_known(row.copy) for row in rows] == [*map(_aware, copies)]
             assert {tuple(_known(row.session).items()) for row in rows} == {tuple(_aware(own).items())}
             assert [(row.copy.job_id, row.copy.reason, row.leads) for row in rows] == [
@@ -267,14 +267,14 @@ def test_what_was_known_of_sessions_and_their_copies_stays_with_each(engine: sa.
                 ("2", "Priority", True),
             ]
         assert rows[0].session.lease_end_reason == ""
-        runs = stored.get(tx, "runs")
+        runs = session_rows.get(tx, "runs")
         assert runs is not None and runs.session.lease_end_reason == "Project p has 0.00 credits left."
-        assert [(row.copy.session, row.copy.number) for row in stored.live_copies(tx, centre="north")] == [
+        assert [(row.copy.session, row.copy.number) for row in session_rows.live_copies(tx, centre="north")] == [
             ("runs", 1),
             ("runs", 2),
         ]
-        stored.update_copy(tx, "runs", 0, state="stopping", cancelled_at=LAST.replace(tzinfo=UTC))
-        changed = stored.get(tx, "runs")
+        session_rows.update_copy(tx, "runs", 0, state="stopping", cancelled_at=LAST.replace(tzinfo=UTC))
+        changed = session_rows.get(tx, "runs")
         assert changed is not None and (changed.session.state, changed.copy.state) == ("ready", "stopping")
 
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.adapters.db.tables import Packed, Sealed, SealedText, UtcDateTime, metadata
 from scnet_hub.errors import BadOption
 from scnet_hub.services.accounting import audit, books, sealing
@@ -62,7 +62,7 @@ def test_the_books_go_on_after_two_thousand_million_entries_on_postgresql(new_da
         for table in ("entries", "postings", "events"):
             tx.execute(sa.text(f"SELECT setval('scnet_{table}_id_seq', {2**31})"))
         assert books.grant(tx, "p", "first", Amount(10), now) and sealing.seal(tx) == 1
-        assert audit.verify(tx).ok and stored_entries.newest(tx, "p")[0][0] > 2**31
+        assert audit.verify(tx).ok and entry_rows.newest(tx, "p")[0][0] > 2**31
     db.close()
 
 
@@ -101,5 +101,5 @@ async def test_a_session_lives_its_whole_life_on_postgresql(world: World) -> Non
     assert ended.session.charged is not None and not ended.session.live and world.jobs(row.session.id) == 1
     balance = (await world.federation.reports.balances("ada"))[0][0]
     assert balance["held"] == 0 and balance["available"] == pytest.approx(100 - balance["settled"])
-    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+    assert set((await world.federation.db.run(entry_rows.trial_balance)).values()) == {0}
     assert (await world.federation.decision_log.explain(row.session.id, "ada"))["decisions"]

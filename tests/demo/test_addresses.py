@@ -88,9 +88,8 @@ async def test_a_lab_is_ready_below_a_path_and_behind_tls_and_stays_there(behind
         kernel = await ada.kernel()
         seen: dict[str, str] = json.loads(await kernel.run(ADDRESSES))
         assert seen["JUPYTERHUB_PUBLIC_URL"] == f"{behind_tls.url}user/ada/"
-        assert (
-            seen["JUPYTERHUB_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/hub/api"
-        )  # on this machine: past the front
+        # on this machine: past the front
+        assert seen["JUPYTERHUB_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/hub/api"
         assert seen["SCNET_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/services/scnet/api/v1"
         token = (await kernel.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")).strip()
         stored = [one for one in behind_tls.demo.home.glob("*.sqlite*")]

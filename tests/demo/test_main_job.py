@@ -259,9 +259,8 @@ def test_ctrl_c_leaves_no_process_and_the_next_demo_finds_everything(short_path:
     wait_for(lambda: all(centre["state"] == "up" for centre in first.operator.centres()))
     with first.as_hub("ada") as broker:
         session = broker.post("sessions", json={"kind": "batch", "argv": ["sleep", "600"], "name": "long"}).json()
-        wait_for(
-            lambda: broker.get(f"sessions/{session['id']}").json()["in_flight"] > 0.0005
-        )  # over 2 s: accounting counts seconds
+        # over 2 s: accounting counts seconds
+        wait_for(lambda: broker.get(f"sessions/{session['id']}").json()["in_flight"] > 0.0005)
     said = stop(first)
     assert "Stopped." in said and first.process.returncode == 0
     left = [

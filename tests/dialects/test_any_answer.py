@@ -190,9 +190,8 @@ def test_words_before_an_answer_change_nothing(reading: Reading, banner: str) ->
             expected = reading.read(done)
         except CentreError:
             continue
-        if (
-            reading.name == "records" and "|" in banner
-        ):  # sacct is asked for a delimiter that no banner can hold; these samples have "|"
+        # sacct is asked for a delimiter that no banner can hold; these samples have "|"
+        if reading.name == "records" and "|" in banner:
             continue
         found = reading.read(replace(done, stdout=banner + done.stdout))
         assert _parts(found) == _parts(expected), banner

@@ -303,12 +303,13 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     )
     assert (second.name, second.cores_used, second.gpus, second.gpus_used) == ("c2", 5, 4, 4)
     assert first.memory == pytest.approx(192 * GIB, rel=1e-5) and first.memory_used == 200 * MIB
+    # 5 of them one array; none held or broken
     assert (part.queued_jobs, part.queued_cores, part.running_jobs, part.up) == (
         7,
         7,
         4,
         True,
-    )  # 5 of them one array; none held or broken
+    )
     holder = datetime(2026, 11, 23, 4, 57, 35, tzinfo=UTC)
     assert [(one.cores, one.gpus) for one in part.running] == [(1, 0), (1, 3), (4, 1), (1, 3)] and part.running[
         2

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.centres.state import CentreState
 from scnet_hub.domain.dialects import gridengine_states as states
 from scnet_hub.domain.dialects.gridengine import Complex, GridEngine
 from scnet_hub.domain.jobs import JobState, LoadSnapshot
@@ -128,10 +128,10 @@ def test_words_that_no_manual_has_are_told_and_logged_once(caplog: pytest.LogCap
     taken = look(instance("x", jobs=job("k")) + instance("", "b.q@n2"), job("qw") + job("z"))
     assert taken.strange == ("job state 'k'", "queue state 'x'")
     assert look(instance("au"), job("hqw")).strange == ()
-    known = Known(parse_centre(PAGE, source="a"), 0)
+    known = CentreState(parse_centre(PAGE, source="a"), 0)
     with caplog.at_level(logging.WARNING, "scnet_hub.domain.centres.state"):
-        known.took(taken)
-        known.took(taken)
+        known.update(taken)
+        known.update(taken)
     assert (
         sum("queue state 'x' is unknown" in line for line in caplog.messages)
         == 1

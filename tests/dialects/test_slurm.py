@@ -605,10 +605,11 @@ def test_every_run_of_a_requeued_job_is_a_record_of_its_own() -> None:
         and found["10", 1].state is JobState.RUNNING
         and found["10", 1].ending is None
     )
+    # the last is the newest
     assert [record.restart for record in slurm.records(sample("sacct_runs")) if record.job_id == "6"] == [
         0,
         1,
-    ]  # the last is the newest
+    ]
 
 
 def test_a_run_that_was_requeued_before_slurmdbd_knew_of_its_start_used_nothing() -> None:
@@ -619,9 +620,8 @@ def test_a_run_that_was_requeued_before_slurmdbd_knew_of_its_start_used_nothing(
     one, other = slurm.records(said(f"{first}\n{second}\n"))
     assert (one.ending, one.cores, one.gpus, one.elapsed, one.started_at) == (Ending.REQUEUED, 0, 0, timedelta(), None)
     assert (other.restart, other.cores, other.elapsed) == (1, 1, timedelta(seconds=6))
-    with_time = first.replace(
-        "|0|00:00.047", "|2|00:00.047"
-    )  # that would be something used, which is never dropped in silence
+    # that would be something used, which is never dropped in silence
+    with_time = first.replace("|0|00:00.047", "|2|00:00.047")
     assert slurm.records(said(f"{with_time}\n"))[0].cores == 1
 
 

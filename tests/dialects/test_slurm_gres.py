@@ -113,17 +113,19 @@ def test_accelerators_of_any_name_are_counted_on_nodes_and_in_the_queue() -> Non
     taken = probed().snapshot([sample("slurm", "sinfo_gres")], sample("slurm", "squeue_arrays"), AT).partitions
     seen = {node.name: (node.gpus, node.gpus_used, node.gpu_model) for part in taken.values() for node in part.nodes}
     assert seen == {"g1": (2, 2, "3090"), "g2": (2, 1, ""), "c1": (4, 3, "z100")}
+    # --gres=dcu:z100:2, --gres=dcu, two tasks of an array
     assert [one.gpus for one in taken["dcu"].running] == [
         2,
         1,
         0,
         0,
-    ]  # --gres=dcu:z100:2, --gres=dcu, two tasks of an array
+    ]
     assert [one.gpus for one in taken["main"].running] == [0, 2, 1]  # none, --gpus=2, --gpus-per-node=1
+    # --gres=gpu:3090:1, two tasks of --gpus-per-task=1
     assert [one.gpus for one in taken["main"].waiting][:2] == [
         1,
         2,
-    ]  # --gres=gpu:3090:1, two tasks of --gpus-per-task=1
+    ]
 
 
 @pytest.mark.parametrize(

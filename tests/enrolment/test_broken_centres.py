@@ -74,7 +74,7 @@ OTHER_CA = f"cp -p {CA} /root/ca && ssh-keygen -q -t ed25519 -N '' -f /root/othe
 
 BROKEN = (
     Broken(name="its name does not "
-    "resolve", hop="name", words=("does not resolve",), page=('"10.81.0.11"', '"login.alpha.invalid"')),
+    "resolve", hop="name", words=("does not resolve",), page=('"10.90.0.11"', '"login.alpha.invalid"')),
     Broken(name="its port is closed", hop="port", words=("Connection refused", "sshd"), by=fault("sshd-kill")),
     Broken(
         name="it shows another host "
@@ -111,8 +111,8 @@ BROKEN = (
         page=('sessions = "direct"', 'sessions = "forward"'), by=fault("forwarding-off"),
     ),
     Broken(
-        name="nodes can't reach the hub", hop="call home", words=("can't reach http://10.81.0.1:1", 'hub = "forward"'),
-        page=('hub = "direct"', 'hub = "direct"\nhub_url = "http://10.81.0.1:1"'),
+        name="nodes can't reach the hub", hop="call home", words=("can't reach http://10.90.0.1:1", 'hub = "forward"'),
+        page=('hub = "direct"', 'hub = "direct"\nhub_url = "http://10.90.0.1:1"'),
     ),
     Broken(name="accounting is away", hop="scheduler", words=("database",), by=fault("dbd-kill")),
     Broken(name="the scheduler is down", hop="scheduler", words=("could not be asked", "controller"),

@@ -24,9 +24,8 @@ SESSION = Session(
 )
 RUN = Run(centre="a", job_id="7", name=NAME, started=1002, ended=1100, elapsed=98, cores=1, node="a1")
 HOLD = Entry(session=ID, kind="hold", held=1_000_000)
-CHARGE = Entry(
-    session=ID, kind="charge", centre="a", paid=27_223, held=-1_000_000
-)  # 98 s of a core at 1 credit an hour, rounded up
+# 98 s of a core at 1 credit an hour, rounded up
+CHARGE = Entry(session=ID, kind="charge", centre="a", paid=27_223, held=-1_000_000)
 GOOD = Evidence(
     ended=2000,
     starts=(Start(at=1000, outcome="accepted", session=ID),),

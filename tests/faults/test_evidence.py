@@ -115,6 +115,5 @@ def test_seats_are_the_same_for_the_same_seed() -> None:
         (s.name, s.kind, s.person, s.keeps) for s in other
     ]
     assert [seat.dice.random() for seat in one] == [seat.dice.random() for seat in other]
-    assert (
-        isinstance(one[0].dice, random.Random) and sum(seat.is_lab for seat in one) <= 10
-    )  # the hub's five servers of two people
+    # the hub's five servers of two people
+    assert isinstance(one[0].dice, random.Random) and sum(seat.is_lab for seat in one) <= 10

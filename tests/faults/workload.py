@@ -164,9 +164,8 @@ class Workload:
                     words = await self._why_not(seat, http) or "the hub took it, and no session came of it"
                 else:
                     words = said(answer)
-                    if (
-                        seat.is_lab and answer.status_code == 400 and await self._session_of(seat, http)
-                    ):  # an earlier click had started it
+                    # an earlier click had started it
+                    if seat.is_lab and answer.status_code == 400 and await self._session_of(seat, http):
                         self.history.tell(
                             "accepted", seat=seat.name, round=seat.round, session=seat.session, status=200
                         )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from scnet_hub.adapters.db import tables
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.jobs import Ending, JobRequest, JobState, UsageRecord
 from scnet_hub.domain.pricing.rates import held, segment_cost, used
 from scnet_hub.domain.pricing.tariffs import CORE, GPU, Rates
@@ -82,7 +82,7 @@ def suspend(together: Together) -> None:
         ended_at=now - timedelta(hours=2), elapsed=timedelta(hours=1),
     )  # fmt: skip
     with together.db.engine.begin() as tx:
-        intake.heard(tx, "beta", [ran], now)
+        intake.take_records(tx, "beta", [ran], now)
 
 
 def settle(together: Together, *, close: bool = False) -> None:
@@ -136,7 +136,7 @@ def _ran(
         centre=centre, partition="batch", account="a", secret="", nonce="", copy_state="ready" if live else "settled",
         copy_live=live, job_id="77", started_at=at,
     )  # fmt: skip
-    stored.insert(tx, own, of_copy)
+    session_rows.insert(tx, own, of_copy)
     books.hold(tx, "tides", session, credits(20), at, centre=centre)
     if not live:
         books.charge(tx, "tides", session, centre, cost.amount, at, cost.formula, now=at + time + timedelta(minutes=1))

@@ -140,9 +140,8 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
             'aria-invalid="true" aria-describedby="wrong-ask" autofocus' in wrong.text
             and 'id="wrong-ask" role="alert"' in wrong.text
         )
-        assert (
-            ada.post("project", data={"project": "tides", "do": "ask", "amount": "5"}).status_code == 403
-        )  # no token of the page
+        # no token of the page
+        assert ada.post("project", data={"project": "tides", "do": "ask", "amount": "5"}).status_code == 403
         asked = post(
             ada,
             "project",
@@ -172,9 +171,10 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert "In use now:" in page and "times of Asia/Shanghai" in page
         idle = ada.get("project?id=climate").text
         assert idle.count("<figure") == 1 and "100.00 will be left on" in idle
+        # it names none
         assert "by all its people" not in idle and "Only the project's PI and managers see" in idle.replace(
             "&#39;", "'"
-        )  # it names none
+        )
         for lost in ("other", HOSTILE, "", "../me"):
             nothing = ada.get("project", params={"id": lost})
             assert (
@@ -214,9 +214,8 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         [month] = re.findall(r"Close (2\d{3}-\d\d)…", board.text)
         hindered = post(olga, "settlement", do="close", at=month)
         assert hindered.status_code == 422 and f"<strong>{month} cannot be closed:</strong>" in hindered.text
-        assert (
-            hindered.text.count("alpha is not complete") == 2 and "--excuse" not in hindered.text
-        )  # on the board and at the form
+        # on the board and at the form
+        assert hindered.text.count("alpha is not complete") == 2 and "--excuse" not in hindered.text
         closed = post(
             olga, "settlement", do="close", at=month, **{"excuse-alpha": "sent by mail", "excuse-beta": "lost"}
         )
@@ -282,9 +281,8 @@ def look(together: Together, folder: Path, cookies: httpx.Cookies, name: str) ->
         assert page.get_by_role("button", name="Accept").is_visible()
         page.set_viewport_size({"width": 680, "height": 900})  # what A4 leaves between its margins
         page.emulate_media(media="print")
-        assert (
-            page.locator("thead").first.evaluate("one => getComputedStyle(one).position") == "static"
-        )  # a table, no phone's cards
+        # a table, no phone's cards
+        assert page.locator("thead").first.evaluate("one => getComputedStyle(one).position") == "static"
         assert (
             not page.get_by_role("button", name="Accept").is_visible()
             and not page.get_by_role("navigation").first.is_visible()

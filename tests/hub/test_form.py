@@ -174,9 +174,8 @@ def test_a_place_without_a_price_is_blocked_and_the_others_are_not() -> None:
     }
     quotes = [{"centre": "alpha", "problem": problem}, f.quote("beta")]
     places = quoted(*quotes, problem=problem)
-    assert (
-        words(placement=f.PLACEMENT | {"quotes": quotes}, problem=problem)["problem"] is None
-    )  # it is said beside the button
+    # it is said beside the button
+    assert words(placement=f.PLACEMENT | {"quotes": quotes}, problem=problem)["problem"] is None
     assert (
         places[""]["blocked"]
         == places["alpha"]["blocked"]

@@ -21,7 +21,7 @@ from tornado.netutil import bind_sockets
 from scnet_hub.adapters.secret_files import write_secret
 from scnet_hub.hub import login_throttle
 from scnet_hub.hub.authenticator import LocalAuthenticator, address_of, hash_password
-from scnet_hub.hub.login_throttle import FREE_OF_ADDRESS, FREE_OF_NAME, Checks, Logins, Tries, Wait
+from scnet_hub.hub.login_throttle import FREE_OF_ADDRESS, FREE_OF_NAME, Checks, Logins, LoginThrottle, Wait
 
 HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
@@ -38,7 +38,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def wait_of(tries: Tries, name: str = "ada", address: str = HERE) -> float:
+def wait_of(tries: LoginThrottle, name: str = "ada", address: str = HERE) -> float:
     """Seconds that a try must wait; it counts as a wrong one where it need not."""
     try:
         tries.begin(name, address)
@@ -47,7 +47,7 @@ def wait_of(tries: Tries, name: str = "ada", address: str = HERE) -> float:
     return 0
 
 
-def guess(tries: Tries, clock: Clock, times: int, name: str = "ada", address: str = HERE) -> list[float]:
+def guess(tries: LoginThrottle, clock: Clock, times: int, name: str = "ada", address: str = HERE) -> list[float]:
     """Wrong passwords one after the other, each as early as it is taken; how long each waited."""
     waited = []
     for _ in range(times):
@@ -59,7 +59,7 @@ def guess(tries: Tries, clock: Clock, times: int, name: str = "ada", address: st
 
 
 def test_each_wrong_password_for_a_name_doubles_the_wait(clock: Clock) -> None:
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     waited = guess(tries, clock, FREE_OF_NAME + 12)
     assert waited[:FREE_OF_NAME] == [0] * FREE_OF_NAME and waited[FREE_OF_NAME : FREE_OF_NAME + 4] == pytest.approx(
         [1, 2, 4, 8], abs=1
@@ -69,21 +69,21 @@ def test_each_wrong_password_for_a_name_doubles_the_wait(clock: Clock) -> None:
 
 
 def test_guesses_from_many_addresses_count_for_the_name_and_for_many_names_for_the_address(clock: Clock) -> None:
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     assert [wait_of(tries, "ada", f"192.0.2.{n}") for n in range(FREE_OF_NAME + 1)][-1] > 0
     assert [wait_of(tries, f"x{n}", ELSEWHERE) for n in range(FREE_OF_ADDRESS + 1)][-1] > 0
     assert wait_of(tries, "bob", ELSEWHERE) > 0 and wait_of(tries, "bob", HERE) == 0
 
 
 def test_a_try_that_comes_too_early_does_not_make_the_wait_longer(clock: Clock) -> None:
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     guess(tries, clock, FREE_OF_NAME + 3)
     first = wait_of(tries)
     assert first > 1 and {wait_of(tries) for _ in range(100)} == {first}
 
 
 def test_success_and_time_forgive(clock: Clock) -> None:
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     guess(tries, clock, FREE_OF_NAME + 3)
     clock.now += 60
     tries.begin("ada", HERE)
@@ -95,7 +95,7 @@ def test_success_and_time_forgive(clock: Clock) -> None:
 
 
 def test_guesses_of_others_do_not_lock_out_who_logged_in_there_before(clock: Clock) -> None:
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     tries.begin("ada", HERE)
     tries.right("ada", HERE)
     guess(tries, clock, FREE_OF_NAME + 5, address=ELSEWHERE)
@@ -103,7 +103,7 @@ def test_guesses_of_others_do_not_lock_out_who_logged_in_there_before(clock: Clo
 
 
 def test_what_is_remembered_is_bounded(clock: Clock) -> None:
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     for number in range(login_throttle.KEPT + 50):
         tries.begin(f"name-{number}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     assert {len(tries._names), len(tries._addresses)} == {login_throttle.KEPT}
@@ -140,9 +140,8 @@ async def test_nobody_chooses_the_address_that_their_tries_count_for(headers: di
         def get(self) -> None:
             self.finish(address_of(self.request))
 
-    server = HTTPServer(
-        web.Application([("/", Tell)]), xheaders=True, trusted_downstream=["127.0.0.1", "::1"]
-    )  # as JupyterHub does
+    # as JupyterHub does
+    server = HTTPServer(web.Application([("/", Tell)]), xheaders=True, trusted_downstream=["127.0.0.1", "::1"])
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -181,7 +180,7 @@ async def log_in(door: LocalAuthenticator, name: str, password: str, address: st
 
 async def test_too_many_at_once_are_sent_away_and_not_counted(clock: Clock) -> None:
     started, release = threading.Event(), threading.Event()
-    ways = Logins(Tries(clock), Checks(at_once=1, most_waiting=1))
+    ways = Logins(LoginThrottle(clock), Checks(at_once=1, most_waiting=1))
 
     def slow() -> bool:
         started.set()
@@ -199,7 +198,7 @@ async def test_too_many_at_once_are_sent_away_and_not_counted(clock: Clock) -> N
 
 async def test_no_try_waits_for_ever(clock: Clock) -> None:
     release = threading.Event()
-    ways = Logins(Tries(clock), Checks(at_once=1, patience=0.01))
+    ways = Logins(LoginThrottle(clock), Checks(at_once=1, patience=0.01))
     with pytest.raises(Wait) as given_up:
         await ways.check("ada", HERE, release.wait)
     release.set()

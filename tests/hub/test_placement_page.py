@@ -113,9 +113,9 @@ def decide(together: Together) -> str:
     """Two starts of ada's at Delta, one of them ready and one refused; the id of the first one's session."""
     fed: Federation = together.federation
     now = fed.clock()
-    for known in fed.load.centres.values():
+    for known in fed.states.centres.values():
         nodes = (NodeLoad(name="n1", cores=4, cores_used=0),)
-        known.took(LoadSnapshot(taken_at=now, partitions={"batch": PartitionLoad(name="batch", nodes=nodes)}))
+        known.update(LoadSnapshot(taken_at=now, partitions={"batch": PartitionLoad(name="batch", nodes=nodes)}))
 
     def write(tx: Tx) -> str:
         session_id = tokens.new_id()

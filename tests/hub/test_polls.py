@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.errors import BrokerError, NotFound
-from scnet_hub.hub.poll_batcher import Polls
+from scnet_hub.hub.poll_batcher import PollBatcher
 
 Json = dict[str, Any]
 
@@ -46,28 +46,28 @@ def many(count: int) -> dict[str, Json]:
     return {f"s{number}": session(f"s{number}") for number in range(count)}
 
 
-async def ask(polls: Polls, *ids: str) -> list[Any]:
+async def ask(polls: PollBatcher, *ids: str) -> list[Any]:
     async with asyncio.timeout(5):
         return await asyncio.gather(*(polls.session("ada", one, timeout=2) for one in ids), return_exceptions=True)
 
 
 async def test_one_alone_is_asked_for_alone() -> None:
     broker = Asked(**many(3))
-    polls = Polls(broker)  # type: ignore[arg-type]
+    polls = PollBatcher(broker)  # type: ignore[arg-type]
     assert [(await ask(polls, one))[0]["id"] for one in ("s0", "s1")] == ["s0", "s1"]
     assert broker.asked == ["s0", "s1"]
 
 
 async def test_many_at_once_share_one_question() -> None:
     broker = Asked(**many(300))
-    found = await ask(Polls(broker), *broker.sessions)  # type: ignore[arg-type]
+    found = await ask(PollBatcher(broker), *broker.sessions)  # type: ignore[arg-type]
     assert [one["id"] for one in found] == list(broker.sessions)
     assert broker.asked == ["s0", "GET sessions"]
 
 
 async def test_who_comes_while_a_question_is_under_way_hears_of_what_happened_meanwhile() -> None:
     broker = Asked(**many(3))
-    polls = Polls(broker)  # type: ignore[arg-type]
+    polls = PollBatcher(broker)  # type: ignore[arg-type]
     broker.open.clear()
     early = asyncio.create_task(ask(polls, "s0", "s1"))
     await broker.came.wait()
@@ -81,14 +81,14 @@ async def test_who_comes_while_a_question_is_under_way_hears_of_what_happened_me
 
 async def test_one_that_ended_or_goes_on_as_another_is_asked_for_by_itself() -> None:
     broker = Asked(s0=session("s0"), s1=session("s1", live=False), s2=session("s2"), s3=session("s3", continues="s2"))
-    found = await ask(Polls(broker), "s0", "s1", "s2", "s3", "s4")  # type: ignore[arg-type]
+    found = await ask(PollBatcher(broker), "s0", "s1", "s2", "s3", "s4")  # type: ignore[arg-type]
     assert [one.get("whole", False) for one in found[:4]] == [True, True, True, False]
     assert isinstance(found[4], NotFound)
 
 
 async def test_no_answer_is_everybodys_and_the_next_poll_asks_again() -> None:
     broker = Asked(**many(3))
-    polls = Polls(broker)  # type: ignore[arg-type]
+    polls = PollBatcher(broker)  # type: ignore[arg-type]
     broker.away = True
     assert [type(one) for one in await ask(polls, *broker.sessions)] == [dict, BrokerError, BrokerError]
     broker.away = False
@@ -97,7 +97,7 @@ async def test_no_answer_is_everybodys_and_the_next_poll_asks_again() -> None:
 
 async def test_one_who_lets_go_leaves_the_others_their_answer() -> None:
     broker = Asked(**many(3))
-    polls = Polls(broker)  # type: ignore[arg-type]
+    polls = PollBatcher(broker)  # type: ignore[arg-type]
     broker.open.clear()
     asking = [asyncio.create_task(polls.session("ada", one, timeout=2)) for one in broker.sessions]
     await broker.came.wait()

@@ -158,9 +158,8 @@ def test_a_session_is_stopped_with_its_user_whatever_an_admin_calls_them(
             hub.start()
             hub.until(lambda: hub.server(person="grace").get("ready"))
         looked = len(broker.rounds)
-        hub.until(
-            lambda: len(broker.rounds) > looked + 6
-        )  # of 0.3 s: longer than the patience with a session that no server has
+        # of 0.3 s: longer than the patience with a session that no server has
+        hub.until(lambda: len(broker.rounds) > looked + 6)
         assert hub.server(person="grace").get("ready") and not [
             call for call in broker.calls if call.startswith("stop")
         ]

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.domain.sessions import records
@@ -88,7 +88,7 @@ def ask(client: httpx.Client, method: str, path: str, body: object = None) -> ht
 
 
 def live(together: Together) -> list[records.SessionCopy]:
-    return together.db.run_here(stored.live, person="ada")
+    return together.db.run_here(session_rows.live, person="ada")
 
 
 def test_rest_refuses_before_anything_begins(together: Together) -> None:

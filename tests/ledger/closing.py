@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import periods as stored
-from scnet_hub.adapters.db.queries import statements as stored_statements
-from scnet_hub.domain.centres.state import Load
+from scnet_hub.adapters.db.queries import periods as period_rows
+from scnet_hub.adapters.db.queries import statements as statement_rows
+from scnet_hub.domain.centres.state import CentreStates
 from scnet_hub.domain.ledger.splits import Shares, postings, split
 from scnet_hub.domain.settlement.settlement import landed
 from scnet_hub.domain.standard.centre import parse_centre
@@ -50,7 +50,7 @@ mode = "shared"
 name = "cpu"
 cores = 64
 """
-LOAD = Load.of(parse_centre(CENTRE.format(name=name, title=name.title()), source=name) for name in CENTRES)
+LOAD = CentreStates.of(parse_centre(CENTRE.format(name=name, title=name.title()), source=name) for name in CENTRES)
 
 
 def day(text: str) -> datetime:
@@ -111,7 +111,7 @@ def close(tx: Tx, name: str, now: datetime, excuses: Mapping[str, str] | None = 
 def counted(tx: Tx) -> Counter[str]:
     """How many of the closed months' statements have each entry, by its key."""
     found: Counter[str] = Counter()
-    rows = stored.every(tx)
+    rows = period_rows.every(tx)
     for row in rows:
         if row.state == "closed":
             month = closing.month_of(tx, row, rows, RULES)
@@ -122,4 +122,4 @@ def counted(tx: Tx) -> Counter[str]:
 
 def told(tx: Tx) -> dict[tuple[str, str, str], Any]:
     """All stored statements' documents."""
-    return {(row.period, row.unit, row.member): row.document for row in stored_statements.of(tx)}
+    return {(row.period, row.unit, row.member): row.document for row in statement_rows.list_for(tx)}

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import lots as stored_lots
+from scnet_hub.adapters.db.queries import lots as lot_rows
 from scnet_hub.errors import KeyTaken, Overdrawn
 from scnet_hub.services.accounting import books, sealing
 from scnet_hub.units import CREDIT, Amount
@@ -72,11 +72,11 @@ class Teller:
             self.refused += 1
             return
         self.held[session] = project
-        for lot in stored_lots.of(self.tx, project, CREDIT):
+        for lot in lot_rows.list_for(self.tx, project, CREDIT):
             assert micros < 0 or lot.available >= -lot.floor or lot.name not in self._parts(session)
 
     def _parts(self, session: int) -> Any:
-        row = stored_lots.hold(self.tx, name(session))
+        row = lot_rows.hold(self.tx, name(session))
         return row.parts if row else {}
 
     def charge(self, session: int, centre: str, micros: int, last: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.domain.ledger import entries
 from scnet_hub.domain.pricing import rates
 from scnet_hub.errors import KeyTaken, Overdrawn
@@ -33,7 +33,7 @@ def test_hold_charge_and_rest(tx: Tx) -> None:
     assert books.charge(tx, "p", "s1", "alpha", credits("1.5"), NOW)
     balance = books.balance(tx, "p")
     assert (balance.settled, balance.on_hold, balance.available) == (credits("1.5"), Amount(0), credits("8.5"))
-    assert stored.balance(tx, entries.centre_account("alpha")) == credits("1.5").micros
+    assert entry_rows.balance(tx, entries.centre_account("alpha")) == credits("1.5").micros
 
 
 def test_a_session_is_charged_once_and_not_released_after(tx: Tx) -> None:

@@ -75,6 +75,5 @@ def test_time_goes_on_and_credits_never_come_back(lots: list[Lot], used: int, pe
     points = burn_down(lots, used, per_day, NOW)
     assert all(before.at <= after.at and before.left >= after.left >= 0 for before, after in pairwise(points))
     gone = sum(before.left - after.left - after.lost for before, after in pairwise(points))
-    assert (
-        gone <= per_day * ((points[-1].at - NOW) / DAY) + 1e-6 * len(points) + 1
-    )  # a microsecond is cut off each piece
+    # a microsecond is cut off each piece
+    assert gone <= per_day * ((points[-1].at - NOW) / DAY) + 1e-6 * len(points) + 1

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import projects as stored_projects
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import projects as project_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.domain.standard.federation import ProjectSpec
 from scnet_hub.errors import Overdrawn
 from scnet_hub.services.accounting import audit, books
@@ -45,13 +45,13 @@ def test_i14_i15_caps_may_come_to_more_than_the_project_has_but_nobody_passes_th
             elif running:
                 session, person, held = running.pop(who % len(running))
                 books.charge(tx, "sea", session, "alpha", Amount(min(what, held)), NOW)
-                stored.update(tx, session, charged=min(what, held), live=False)
-                assert sum(stored.spent_by(tx, "sea", person)) <= limits[person]
+                session_rows.update(tx, session, charged=min(what, held), live=False)
+                assert sum(session_rows.spent_by(tx, "sea", person)) <= limits[person]
             money = books.balance(tx, "sea")
             assert money.settled.micros + money.on_hold.micros <= granted and money.available.micros >= 0
         money = books.balance(tx, "sea")
         assert money.settled.micros + money.on_hold.micros == sum(
-            sum(stored.spent_by(tx, "sea", one)) for one in PEOPLE
+            sum(session_rows.spent_by(tx, "sea", one)) for one in PEOPLE
         )
         assert audit.verify(tx).ok
 
@@ -70,9 +70,9 @@ def _start(tx: Tx, session: str, person: str, micros: int, running: list[tuple[s
     """As a start does: the cap, the hold and the session are one step. I20: who is refused hears what is needed, what
     there is, and what to do; and then nothing has changed."""
     before = books.balance(tx, "sea")
-    cap = next(one.cap for one in stored_projects.people(tx, "sea") if one.person == person)
+    cap = next(one.cap for one in project_rows.people(tx, "sea") if one.person == person)
     assert cap is not None
-    fits = sum(stored.spent_by(tx, "sea", person)) + micros <= cap and micros <= before.available.micros
+    fits = sum(session_rows.spent_by(tx, "sea", person)) + micros <= cap and micros <= before.available.micros
     try:
         projects.check_cap(tx, "sea", person, Amount(micros))
         books.hold(tx, "sea", session, Amount(micros), NOW, centre="alpha")
@@ -88,5 +88,5 @@ def _start(tx: Tx, session: str, person: str, micros: int, running: list[tuple[s
         placement={}, request={}, payload={}, why="", end_reason="", created_at=NOW, held=micros, continues="",
         in_line=False, cause="first", asked_at=NOW, centre="alpha", partition="cpu", account="a", secret="", nonce="",
     )  # fmt: skip
-    stored.insert(tx, own, of_copy)
+    session_rows.insert(tx, own, of_copy)
     running.append((session, person, micros))

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import entries as stored_entries
-from scnet_hub.adapters.db.queries import periods as stored
-from scnet_hub.adapters.db.queries import statements as stored_statements
+from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.adapters.db.queries import periods as period_rows
+from scnet_hub.adapters.db.queries import statements as statement_rows
 from scnet_hub.domain.settlement.netting import positions
 from scnet_hub.domain.settlement.settlement import EARNING
 from scnet_hub.errors import KeyTaken
@@ -82,7 +82,7 @@ class Teller:
     def close(self) -> None:
         """The next month, if its time has passed."""
         closing.begin(self.tx, RULES.zone, self.now)
-        row = next((row for row in stored.every(self.tx) if row.state != "closed"), None)
+        row = next((row for row in period_rows.every(self.tx) if row.state != "closed"), None)
         if row and row.state == "closing":
             close(self.tx, row.name, self.now)
             self.closed.append(row.name)
@@ -96,7 +96,7 @@ class Teller:
 def earnings(tx: Tx) -> list[tuple[str, dict[tuple[str, str], int]]]:
     """Entries by which somebody earns, with what they put on which account."""
     found = []
-    for _, entry, _, _ in stored_entries.every(tx):
+    for _, entry, _, _ in entry_rows.every(tx):
         sums: dict[tuple[str, str], int] = defaultdict(int)
         for one in entry.postings:
             sums[entry.unit, one.account] += one.amount.micros
@@ -118,9 +118,9 @@ def test_i9_i10_i18_each_entry_is_in_one_months_statements_which_come_again_from
             for step in story:
                 getattr(teller, step[0])(*step[1:])
             teller.to_the_end()
-            assert len(stored.every(tx)) >= len(MONTHS) and {row.state for row in stored.every(tx)[: len(MONTHS)]} == {
-                "closed"
-            }
+            assert len(period_rows.every(tx)) >= len(MONTHS) and {
+                row.state for row in period_rows.every(tx)[: len(MONTHS)]
+            } == {"closed"}
             _sums_are_the_entries(tx)
             for name in teller.closed:
                 _nobody_wins(tx, name)
@@ -147,7 +147,7 @@ def _sums_are_the_entries(tx: Tx) -> None:
 
 
 def _nobody_wins(tx: Tx, name: str) -> None:
-    rows = stored_statements.of(tx, period=name)
+    rows = statement_rows.list_for(tx, period=name)
     for unit in {row.unit for row in rows}:
         assert sum(statement_of(row).net.micros for row in rows if row.unit == unit) == 0
     assert sum(one.micros for one in positions(statement_of(row) for row in rows).values()) == 0
@@ -190,7 +190,7 @@ def test_what_concerns_a_time_before_the_books_is_in_their_first_month(database:
         close(tx, "2026-10", day("2026-11-04"))
         charge(tx, "s2", 7, day("2026-09-11"), day("2026-11-05"))
         close(tx, "2026-11", day("2026-12-04"))
-        assert [row.name for row in stored.every(tx)] == ["2026-10", "2026-11", "2026-12"]
+        assert [row.name for row in period_rows.every(tx)] == ["2026-10", "2026-11", "2026-12"]
         assert counted(tx) == Counter({"settle:s1": 1, "settle:s2": 1})
         assert {line["corrects"] for line in told(tx)["2026-10", CREDIT, "north"]["lines"]} == {""}
         assert {line["corrects"] for line in told(tx)["2026-11", CREDIT, "north"]["lines"]} == {"2026-10"}
@@ -203,8 +203,8 @@ def test_a_closed_month_goes_home_from_the_accounts_that_it_came_from(database: 
         grant(tx, START)
         charge(tx, "s1", 100_000_000, START, START)
         close(tx, "2026-10", day("2026-11-04"))
-        assert stored_entries.balance(tx, "centre:alpha") == stored_entries.balance(tx, "fee:federation") == 0
-        assert stored_entries.balance(tx, "grants:ministry") == -(10**12) + 100_000_000
+        assert entry_rows.balance(tx, "centre:alpha") == entry_rows.balance(tx, "fee:federation") == 0
+        assert entry_rows.balance(tx, "grants:ministry") == -(10**12) + 100_000_000
         assert not closing.issue(tx, "2026-10", closing.settled(tx, "2026-10", RULES), RULES, day("2026-11-05"))
         money = books.balance(tx, "p")
         assert money.settled.micros == 100_000_000 and money.granted == money.settled + money.available
@@ -215,7 +215,7 @@ def test_a_closed_month_goes_home_from_the_accounts_that_it_came_from(database: 
 
 def test_only_the_end_of_a_month_is_written_as_one(database: Database) -> None:
     database.run_here(grant, START)
-    entry = next(entry for _, entry, _, _ in database.read_here(lambda tx: list(stored_entries.every(tx))))
+    entry = next(entry for _, entry, _, _ in database.read_here(lambda tx: list(entry_rows.every(tx))))
     with pytest.raises(ValueError, match="is not the end of a month"):
         database.run_here(books.settle, entry)
 
@@ -229,8 +229,8 @@ def test_the_statements_name_the_journal_that_they_are_made_from(database: Datab
 
     database.run_here(story)
     database.run_here(sealing.seal)
-    row = database.read_here(stored.every)[0]
-    journal = list(database.read_here(lambda tx: list(stored_entries.every(tx))))
+    row = database.read_here(period_rows.every)[0]
+    journal = list(database.read_here(lambda tx: list(entry_rows.every(tx))))
     assert row.sealed == 2 and [one[3] for one in journal if one[2] == row.sealed] == [row.head]
     assert max(one[0] for one in journal if one[2] is not None and one[2] <= row.sealed) == row.last_entry
 
@@ -349,7 +349,7 @@ def test_an_entry_that_comes_while_its_month_is_cut_is_in_the_next_one(on_postgr
 
     def write() -> None:
         with db.engine.execution_options(isolation_level=level).begin() as tx:
-            assert [row.state for row in stored.every(tx)] == ["open"]
+            assert [row.state for row in period_rows.every(tx)] == ["open"]
             began.set()
             go.wait()
             charge(tx, "s1", 5, START, START)
@@ -386,6 +386,6 @@ def test_two_operators_at_once_close_a_month_once(database: Database) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         pool.map(one, range(4))
-    assert [row.state for row in database.read_here(stored.every)] == ["closed", "open"]
+    assert [row.state for row in database.read_here(period_rows.every)] == ["closed", "open"]
     assert database.read_here(counted) == Counter({"settle:s1": 1})
     assert database.read_here(audit.verify).ok

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import projects as project_rows
 from scnet_hub.adapters.db.tables import metadata
 from scnet_hub.domain.jobs import JobRequest
 from scnet_hub.domain.standard.federation import parse_federation
@@ -61,7 +61,7 @@ def test_defect_1_a_grantor_gives_no_more_than_it_has_however_many_grants_it_is(
 
 
 def test_defect_2_every_ceiling_is_looked_at_not_only_the_first(tx: Tx) -> None:
-    (project,), spec = stored_projects.of(tx, "ada"), parse_federation(PAGE, source="x")
+    (project,), spec = project_rows.list_for(tx, "ada"), parse_federation(PAGE, source="x")
     asked = JobRequest(person="ada", project="sea", cores=4, gpus=2, walltime=timedelta(hours=1))
     with pytest.raises(OverQuota, match="may use 1 GPU at once"):
         quota_check.check(tx, spec, project, asked)
@@ -86,7 +86,7 @@ def test_defect_4_nothing_takes_an_entry_away_with_a_project_or_a_person(tx: Tx)
     """An invoice went with the customer that was deleted."""
     books.grant(tx, "sea", "x", credits(10), NOW)
     projects.apply(tx, parse_federation(PAGE.replace('members = ["ada"]', "members = []"), source="x").project, NOW)
-    assert not stored_projects.of(tx, "ada") and books.balance(tx, "sea").granted == credits(10)
+    assert not project_rows.list_for(tx, "ada") and books.balance(tx, "sea").granted == credits(10)
     kept = ("scnet_entries", "scnet_postings", "scnet_chain", "scnet_lots", "scnet_holds")
     for name in kept:
         assert all(key.column.table.name in kept and not key.ondelete for key in metadata.tables[name].foreign_keys)

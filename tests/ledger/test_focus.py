@@ -60,9 +60,8 @@ ALLOWED = {
     },
 }  # fmt: skip
 INSTANTS = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
-NUMBER = re.compile(
-    r"-?\d+\.\d+"
-)  # with decimals even where whole: the FinOps Foundation's validator (rules 1.2.0.1) refuses integers
+# with decimals even where whole: the FinOps Foundation's validator (rules 1.2.0.1) refuses integers
+NUMBER = re.compile(r"-?\d+\.\d+")
 UNIT = re.compile(r"(GiB|[A-Z]\w*)(-(Hours|Seconds))?")
 Read = Mapping[str, str]
 

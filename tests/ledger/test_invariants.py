@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 
 from scnet_hub.adapters.db.database import Tx, migrate
 from scnet_hub.adapters.db.engines import make_engine
-from scnet_hub.adapters.db.queries import entries as stored
-from scnet_hub.adapters.db.queries import lots as stored_lots
+from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.adapters.db.queries import lots as lot_rows
 from scnet_hub.domain.ledger import entries, lots
 from scnet_hub.domain.ledger.entries import Posting
 from scnet_hub.domain.ledger.lots import Lot
@@ -39,14 +39,14 @@ def test_i1_i5_i6_whatever_happens_entries_balance_holds_resolve_once_and_balanc
             teller.tell(step)
         found = audit.verify(tx)
         assert found.ok, found.problems
-        assert set(stored.trial_balance(tx).values()) <= {0}
+        assert set(entry_rows.trial_balance(tx).values()) <= {0}
         for project in "pq":
             for unit in UNITS:
                 money = books.balance(tx, project, unit)
                 assert money.granted == money.settled + money.on_hold + money.available
                 assert money.available.micros == sum(
-                    stored.balance(tx, entries.project_account(project, lot.name))
-                    for lot in stored_lots.of(tx, project, unit)
+                    entry_rows.balance(tx, entries.project_account(project, lot.name))
+                    for lot in lot_rows.list_for(tx, project, unit)
                 )
 
 
@@ -71,12 +71,12 @@ def test_i3_the_same_key_and_body_is_the_same_and_another_body_is_refused(
 ) -> None:
     with undone(engine) as tx:
         first, second = (_entry(kind, micros) for micros in (one, other))
-        assert stored.add(tx, first) and not stored.add(tx, first)
+        assert entry_rows.add(tx, first) and not entry_rows.add(tx, first)
         if one == other:
-            assert not stored.add(tx, second)
+            assert not entry_rows.add(tx, second)
         else:
             with pytest.raises(KeyTaken):
-                stored.add(tx, second)
+                entry_rows.add(tx, second)
 
 
 def _entry(kind: str, micros: int) -> entries.Entry:
@@ -164,7 +164,7 @@ def test_what_expires_first_is_spent_first_and_what_is_for_one_centre_before_wha
     books.grant(tx, "p", "alpha", credits(5), NOW, centres=("alpha",))
     books.grant(tx, "p", "soon", credits(5), NOW, expires_at=NOW + timedelta(days=3))
     books.hold(tx, "p", "s", credits(12), NOW, centre="alpha")
-    row = stored_lots.hold(tx, "s")
+    row = lot_rows.hold(tx, "s")
     assert row and row.parts == {"soon": 5_000_000, "alpha": 5_000_000, "plain": 2_000_000}
     with pytest.raises(Overdrawn, match=r"3\.00 credits available; this needs up to 4\.00"):
         books.hold(tx, "p", "t", credits(4), NOW, centre="beta")
@@ -184,7 +184,7 @@ def test_a_session_that_ran_elsewhere_than_its_lots_are_for_is_paid_by_others(tx
     books.grant(tx, "p", "plain", credits(5), NOW)
     books.hold(tx, "p", "s", credits(3), NOW, centre="alpha")
     assert books.charge(tx, "p", "s", "beta", credits(2), NOW)
-    left = {lot.name: lot.available for lot in stored_lots.of(tx, "p", CREDIT)}
+    left = {lot.name: lot.available for lot in lot_rows.list_for(tx, "p", CREDIT)}
     assert left == {"alpha": 5_000_000, "plain": 3_000_000}
     assert audit.verify(tx).ok
 
@@ -217,7 +217,7 @@ def test_a_charge_that_is_taken_back_can_be_spent_again(tx: Tx) -> None:
     books.hold(tx, "p", "s", credits(4), NOW)
     books.charge(tx, "p", "s", "a", credits(3), NOW)
     assert books.reverse(tx, "settle:s", NOW, "the node failed") and not books.reverse(tx, "settle:s", NOW, "again")
-    assert books.balance(tx, "p").available == credits(5) and stored.balance(tx, "centre:a") == 0
+    assert books.balance(tx, "p").available == credits(5) and entry_rows.balance(tx, "centre:a") == 0
     with pytest.raises(KeyTaken, match="is not a charge"):
         books.reverse(tx, "hold:s:1", NOW, "x")
     assert audit.verify(tx).ok

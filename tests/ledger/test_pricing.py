@@ -180,9 +180,8 @@ def test_a_run_over_a_sale_and_a_new_price_is_cut_at_both() -> None:
         sales=(NIGHTS,),
         zone="Asia/Shanghai",
     )
-    made = bill_of_run(
-        tariff, {CORE: 1}, NOW + 9 * HOUR, NOW + 19 * HOUR
-    )  # 21:00 to 07:00; the new price from midnight on
+    # 21:00 to 07:00; the new price from midnight on
+    made = bill_of_run(tariff, {CORE: 1}, NOW + 9 * HOUR, NOW + 19 * HOUR)
     assert [cost.amount for cost in made.costs] == [credits(1), credits(1), credits(6), credits(2)]
     assert (
         made.formula.endswith("; together 10 credits") and made.formula.count("prices from 2026-11-24 00:00+08:00") == 2

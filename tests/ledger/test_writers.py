@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.domain.ledger.entries import Entry, Posting
 from scnet_hub.errors import KeyTaken, Overdrawn
 from scnet_hub.services.accounting import audit, books, sealing
@@ -56,8 +56,8 @@ def test_an_entry_is_read_as_it_was_written_its_postings_in_their_order(database
     for number, micros in enumerate([(3, -1, -2), (-1, 2**40, 1 - 2**40), (7, -1, -1, -1, -1, -3), (-(2**62), 2**62)]):
         postings = tuple(Posting(f"centre:{'zyxwvu'[place]}", Amount(one)) for place, one in enumerate(micros))
         said = Entry(key=f"k{number}", at=NOW, kind="adjust", project="", memo="100 % 中心 {}?", postings=postings)
-        assert database.run_here(stored.add, said)
-        assert database.run_here(stored.get, said.key) == said
+        assert database.run_here(entry_rows.add, said)
+        assert database.run_here(entry_rows.get, said.key) == said
 
 
 def test_an_entry_that_all_write_at_once_is_there_once_with_its_postings(database: Database) -> None:
@@ -75,10 +75,13 @@ def test_an_entry_that_all_write_at_once_is_there_once_with_its_postings(databas
         project="",
         postings=(Posting("bank", Amount(-6)), Posting("member:a", Amount(6))),
     )
-    done = at_once(database, [lambda tx: stored.add(tx, said)] * WRITERS)
+    done = at_once(database, [lambda tx: entry_rows.add(tx, said)] * WRITERS)
     assert sorted(done, key=bool) == [False] * (WRITERS - 1) + [True]
-    assert isinstance(at_once(database, [lambda tx: stored.add(tx, other)])[0], KeyTaken)
-    assert database.run_here(lambda tx: [stored.balance(tx, account) for account in ("bank", "member:a")]) == [-5, 5]
+    assert isinstance(at_once(database, [lambda tx: entry_rows.add(tx, other)])[0], KeyTaken)
+    assert database.run_here(lambda tx: [entry_rows.balance(tx, account) for account in ("bank", "member:a")]) == [
+        -5,
+        5,
+    ]
 
 
 def test_i7_whatever_writers_do_at_the_same_time_the_books_are_right(database: Database) -> None:
@@ -119,9 +122,9 @@ def test_what_takes_long_to_read_sees_one_moment_and_stands_in_nobodys_way(datab
     database.run_here(lambda tx: books.grant(tx, "p", "x", credits(10), NOW))
 
     def look(tx: Tx) -> tuple[int, int]:
-        before = sum(1 for _ in stored.every(tx))
+        before = sum(1 for _ in entry_rows.every(tx))
         database.run_here(lambda other: books.grant(other, "p", "y", credits(10), NOW))
-        return before, sum(1 for _ in stored.every(tx))
+        return before, sum(1 for _ in entry_rows.every(tx))
 
     assert database.read_here(look) == (1, 1)
     assert database.run_here(books.balance, "p").granted == credits(20)

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from scnet_hub.adapters.db.database import Tx
-from scnet_hub.adapters.db.queries import entries as stored_entries
-from scnet_hub.adapters.db.queries import sessions as stored
-from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
+from scnet_hub.adapters.db.queries import usage as usage_rows
 from scnet_hub.adapters.db.queries.usage import UsageRow
-from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.centres.state import CentreState
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.domain.usage.runs import Usage
 from scnet_hub.services.accounting import audit, books, charging, intake
-from scnet_hub.services.accounting.charging import Pages
+from scnet_hub.services.accounting.charging import PriceSource
 from scnet_hub.units import credits
 from tests.builders.copies import change, split
 from tests.ledger.runs import AT, HOUR, MINUTE
@@ -43,10 +43,11 @@ SETTLED = {
 }
 
 
-def pages(page: str = PAGE, fee: float = 0) -> Pages:
+def pages(page: str = PAGE, fee: float = 0) -> PriceSource:
     federation = f'centres = ["a.toml"]\nsettlement = {{ fee_percent = {fee} }}'
-    return Pages(
-        centres={"alpha": Known(parse_centre(page, source="a"), 0)}, federation=parse_federation(federation, source="f")
+    return PriceSource(
+        centres={"alpha": CentreState(parse_centre(page, source="a"), 0)},
+        federation=parse_federation(federation, source="f"),
     )
 
 
@@ -55,7 +56,7 @@ class Ended:
     """One session of project p at centre alpha, with 10 of its 1000 credits on hold."""
 
     tx: Tx
-    pages: Pages = field(default_factory=pages)
+    pages: PriceSource = field(default_factory=pages)
     now: datetime = NOW
 
     def begin(self, session: str = SESSION, **copy: Any) -> Ended:
@@ -69,7 +70,7 @@ class Ended:
             asked_at=at, centre="alpha", secret="", nonce="", account="ada",
             state="ended", live=True, partition="batch",
         )  # fmt: skip
-        stored.insert(self.tx, own, of_copy)
+        session_rows.insert(self.tx, own, of_copy)
         change(self.tx, session, **(SETTLED | copy))
         return self
 
@@ -77,28 +78,31 @@ class Ended:
         """Each is taken in, and what it changes is done, before the next."""
         for one in told:
             if session := intake.take(self.tx, one, self.now, doubt):
-                charging.reckon(self.tx, session, self.pages, self.now)
+                charging.recharge(self.tx, session, self.pages, self.now)
 
     @property
     def charged(self) -> int | None:
-        row = stored.get(self.tx, SESSION)
+        row = session_rows.get(self.tx, SESSION)
         assert row
         return row.session.charged
 
     @property
     def log(self) -> str:
-        return "\n".join(said for _, said in stored.log(self.tx, [SESSION])[SESSION])
+        return "\n".join(said for _, said in session_rows.events_of(self.tx, [SESSION])[SESSION])
 
     @property
     def rows(self) -> list[UsageRow]:
-        return [*records.of_session(self.tx, SESSION), *(one for one in records.suspended(self.tx) if not one.session)]
+        return [
+            *usage_rows.of_session(self.tx, SESSION),
+            *(one for one in usage_rows.suspended(self.tx) if not one.session),
+        ]
 
     def states(self) -> dict[tuple[str, str], tuple[str, str]]:
         return {(one.identity, one.digest): (one.state, one.reason) for one in self.rows}
 
     def charges(self) -> list[tuple[object, ...]]:
         """The live ones: when, and who got how much of it."""
-        live = stored_entries.charges_of(self.tx, SESSION)
+        live = entry_rows.charges_of(self.tx, SESSION)
         gets = [[one for one in entry.postings if not one.account.startswith(("project:", "held:"))] for entry in live]
         return sorted(
             (entry.at, *sorted((one.account, one.amount.micros) for one in got))
@@ -107,7 +111,7 @@ class Ended:
 
     def sums(self) -> dict[str, int]:
         return {
-            name: stored_entries.balance(self.tx, name)
+            name: entry_rows.balance(self.tx, name)
             for name in ("project:p/x", "held:p/x", "centre:alpha", "fee:federation")
         }
 
@@ -115,9 +119,8 @@ class Ended:
         """All that a person or a member sees of it; the audit finds nothing."""
         found = audit.verify(self.tx)
         assert found.ok, found.problems
-        assert set(stored_entries.trial_balance(self.tx).values()) <= {0}
+        assert set(entry_rows.trial_balance(self.tx).values()) <= {0}
         sums = self.sums()
-        sums["project:p/x"] += sums.pop(
-            "held:p/x"
-        )  # what is held before the first charge, and what was taken back, need not be the same
+        # what is held before the first charge, and what was taken back, need not be the same
+        sums["project:p/x"] += sums.pop("held:p/x")
         return sums, self.charges(), self.charged, sorted(self.states().items())

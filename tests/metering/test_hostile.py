@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import Engine
 
 from scnet_hub.adapters.db.database import Database
-from scnet_hub.adapters.db.queries import lots as stored_lots
-from scnet_hub.adapters.db.queries import periods as stored_periods
-from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import lots as lot_rows
+from scnet_hub.adapters.db.queries import periods as period_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
 from scnet_hub.adapters.db.queries.lots import Lot
 from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
 from scnet_hub.domain.sessions import records
@@ -194,12 +194,12 @@ def test_what_was_written_off_stays_so_when_its_old_records_are_weighed_again(en
         ended.came(interim())
     change(ended.tx, SESSION, **OVER)
     charging.settle_without(ended.tx, _row(ended).copy, NOW)
-    charging.reckon(ended.tx, SESSION, ended.pages, NOW)
+    charging.recharge(ended.tx, SESSION, ended.pages, NOW)
     assert (_row(ended).session.charged, _row(ended).copy.used) == (0, 0)
 
 
 def _row(ended: Ended) -> records.SessionCopy:
-    row = stored.get(ended.tx, SESSION)
+    row = session_rows.get(ended.tx, SESSION)
     assert row
     return row
 
@@ -208,7 +208,7 @@ def _row(ended: Ended) -> records.SessionCopy:
 
 
 def _lots(ended: Ended) -> dict[str, Lot]:
-    return {one.name: one for one in stored_lots.of(ended.tx, "p", "GRANT")}
+    return {one.name: one for one in lot_rows.list_for(ended.tx, "p", "GRANT")}
 
 
 def test_a_correction_after_its_lots_end_costs_that_lot_and_no_other(ended: Ended) -> None:
@@ -285,14 +285,14 @@ def test_a_record_that_waits_hinders_its_month_whatever_its_clock_says_and_howev
     with undone(database) as tx:
         ended = Ended(tx).begin()
         ended.came(run(end=AT + 400 * DAY))
-        assert stored_periods.suspended(tx, DECEMBER)[0] == 1
+        assert period_rows.suspended(tx, DECEMBER)[0] == 1
         ended.came(run(None, timedelta(), ending=None, restart=1), doubt="half a row")
         ended.now = DECEMBER + DAY
         ended.came(run(None, timedelta(), ending=None, restart=1), doubt="half a row")
-        assert stored_periods.suspended(tx, DECEMBER)[0] == 2
-        assert stored_periods.suspended(tx, AT - DAY)[0] == 0
+        assert period_rows.suspended(tx, DECEMBER)[0] == 2
+        assert period_rows.suspended(tx, AT - DAY)[0] == 0
         ended.came(run(job_id="78"))  # another's job, that only bears the name
-        assert (stored_periods.suspended(tx, DECEMBER)[0], stored_periods.suspended(tx)[0]) == (2, 3)
+        assert (period_rows.suspended(tx, DECEMBER)[0], period_rows.suspended(tx)[0]) == (2, 3)
 
 
 # ---- outages

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from scnet_hub.adapters.db.database import Database
-from scnet_hub.adapters.db.queries import entries as stored_entries
-from scnet_hub.adapters.db.queries import sessions as stored
-from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.adapters.db.queries import sessions as session_rows
+from scnet_hub.adapters.db.queries import usage as usage_rows
 from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
 from scnet_hub.domain.pricing.tariffs import Sale, Tariff, Version
 from scnet_hub.domain.usage import serialisation
@@ -136,13 +136,13 @@ def test_i7_what_is_thought_of_records_does_not_depend_on_their_order(bag: list[
 
 def _each_is_counted_or_explained(ended: Ended) -> None:
     for one in ended.rows:
-        assert one.state in (records.COUNTED, records.SUSPENSE, records.REPLACED)
-        assert bool(one.reason) == (one.state == records.SUSPENSE), one
-    counted = [one for one in ended.rows if one.state == records.COUNTED]
+        assert one.state in (usage_rows.COUNTED, usage_rows.SUSPENSE, usage_rows.REPLACED)
+        assert bool(one.reason) == (one.state == usage_rows.SUSPENSE), one
+    counted = [one for one in ended.rows if one.state == usage_rows.COUNTED]
     assert len({one.identity for one in counted}) == len(counted)
     if ended.charged:
         runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: run.restart)
-        copy = (stored.get(ended.tx, SESSION) or _row("batch")).copy
+        copy = (session_rows.get(ended.tx, SESSION) or _row("batch")).copy
         terms, _ = charging.terms_of(ended.tx, copy, ended.pages)
         assert charging.price(runs, terms).total == Amount(ended.charged)
         assert sum(micros for _, (_, micros) in ended.charges()) == ended.charged  # type: ignore[misc]
@@ -217,7 +217,7 @@ def test_an_accounting_that_tells_one_thing_and_another_in_turn_is_listened_to_f
         said(1 + turn % 2)
     assert [one.state for one in ended.rows] == ["replaced"] * 4 + ["counted", "suspense"]
     assert "tells one thing and another of job 77 in turn" in ended.rows[-1].reason
-    assert ended.charged == HOURLY and len(stored_entries.charges_of(ended.tx, SESSION, reversed_too=True)) == 5
+    assert ended.charged == HOURLY and len(entry_rows.charges_of(ended.tx, SESSION, reversed_too=True)) == 5
     said(3)
     assert ended.charged == 3 * HOURLY and ended.rows[-2].state == "replaced", "what it never said before is heard"
     for turn in range(40):
@@ -228,7 +228,7 @@ def test_an_accounting_that_tells_one_thing_and_another_in_turn_is_listened_to_f
     assert ended.charged != counted
     for turn in range(5):
         said(1 + turn % 3)
-        assert ended.rows[-1].state == "counted" and records.suspended(ended.tx) == []
+        assert ended.rows[-1].state == "counted" and usage_rows.suspended(ended.tx) == []
     ended.books()
 
 
@@ -238,14 +238,14 @@ def test_a_turn_that_is_dropped_leaves_what_counted_before(ended: Ended) -> None
             suspense_decisions.decide(ended.tx, ended.rows[-1].id, "drop", "by telephone", "op", ended.pages, NOW)
         length = (1 + turn % 2) * HOUR
         intake.settle(ended.tx, "alpha", [], [told(elapsed=length, ended_at=AT + length)], ended.pages, NOW)
-    assert ended.charged == HOURLY and len(ended.rows) == 6 and records.suspended(ended.tx) == []
+    assert ended.charged == HOURLY and len(ended.rows) == 6 and usage_rows.suspended(ended.tx) == []
     ended.books()
 
 
 def test_words_that_differ_in_nothing_that_costs_are_not_kept_for_ever(ended: Ended) -> None:
     for number in range(40):
         intake.settle(ended.tx, "alpha", [], [told(cpu=number * SECOND)], ended.pages, NOW)
-    assert len(ended.rows) == 10 and ended.charged == HOURLY and records.suspended(ended.tx) == []
+    assert len(ended.rows) == 10 and ended.charged == HOURLY and usage_rows.suspended(ended.tx) == []
     intake.settle(ended.tx, "alpha", [], [told(elapsed=30 * MINUTE, ended_at=AT + 30 * MINUTE)], ended.pages, NOW)
     assert ended.charged == HOURLY // 2
 
@@ -280,7 +280,7 @@ def test_an_outage_that_is_declared_later_is_paid_back_once_and_stays_so(ended: 
         and "its centre declared an outage" in ended.log
     )
     assert outages.declare(ended.tx, with_outage, ended.pages, NOW) == 0
-    charging.reckon(ended.tx, SESSION, ended.pages, NOW)  # by a page that names it no more
+    charging.recharge(ended.tx, SESSION, ended.pages, NOW)  # by a page that names it no more
     assert ended.charged == HOURLY // 2
     ended.books()
 
@@ -303,7 +303,7 @@ def test_what_has_no_price_waits_and_is_charged_once_the_page_is_mended(ended: E
     ended.pages = pages(PAGE.replace('name = "batch"', 'name = "other"'))
     ended.came(run())
     assert ended.charged is None and "has no partition batch any more" in ended.log and ended.rows[0].state == "counted"
-    charging.reckon(ended.tx, SESSION, pages(), NOW)
+    charging.recharge(ended.tx, SESSION, pages(), NOW)
     assert ended.charged == HOURLY
 
 
@@ -314,8 +314,8 @@ def test_each_month_has_its_own_charge_and_what_runs_over_its_end_is_charged_bef
             copy_state="ready", copy_live=True, live=True, state="ready", asked_at=start - HOUR
         )
         ended.came(interim(start, 2 * HOUR))
-        charging.so_far(tx, SESSION, ended.pages, start + HOUR, ended.now)
-        charging.so_far(tx, SESSION, ended.pages, start + HOUR, ended.now)
+        charging.charge_interim(tx, SESSION, ended.pages, start + HOUR, ended.now)
+        charging.charge_interim(tx, SESSION, ended.pages, start + HOUR, ended.now)
         assert ended.charges() == [(start, ("centre:alpha", HOURLY))] and ended.charged is None
         change(tx, SESSION, copy_state="ended", copy_live=False, live=False, state="ended")
         ended.now = start + 4 * HOUR
@@ -369,10 +369,10 @@ def test_a_clock_that_is_a_little_ahead_is_believed_and_one_that_is_more_waits_f
     other.begin("bcdefghijkmn", job_id="78")
     late = run(name="scnet-bcdefghijkmn", session="bcdefghijkmn", job_id="78")
     other.came(late)
-    assert records.of_session(ended.tx, "bcdefghijkmn")[0].state == "suspense"
+    assert usage_rows.of_session(ended.tx, "bcdefghijkmn")[0].state == "suspense"
     other.now = AT + 2 * HOUR
     other.came(late)
-    assert records.of_session(ended.tx, "bcdefghijkmn")[0].state == "counted"
+    assert usage_rows.of_session(ended.tx, "bcdefghijkmn")[0].state == "counted"
 
 
 @pytest.mark.parametrize("job_id", ["77", ""])
@@ -427,7 +427,7 @@ def test_what_was_dropped_stays_so_when_it_is_told_again_in_other_words(ended: E
         assert (ended.charges(), ended.rows[-1].state) == (before, "dropped")
     assert (
         len(ended.rows) == 5
-        and records.suspended(ended.tx) == []
+        and usage_rows.suspended(ended.tx) == []
         and "is taken back" not in ended.log.partition("dropped")[2]
     )
     ended.books()
@@ -532,7 +532,7 @@ def test_a_session_all_of_whose_records_are_dropped_gives_its_hold_back(ended: E
 
 
 def test_a_record_that_comes_after_its_session_was_written_off_waits_for_an_operator(ended: Ended) -> None:
-    row = stored.get(ended.tx, SESSION)
+    row = session_rows.get(ended.tx, SESSION)
     assert row
     charging.settle_without(ended.tx, row.copy, NOW)
     ended.came(run())

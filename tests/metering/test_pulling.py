@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from scnet_hub.adapters.db.database import Database, Tx
-from scnet_hub.adapters.db.queries import manifests as stored_manifests
-from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries import manifests as manifest_rows
+from scnet_hub.adapters.db.queries import usage as usage_rows
 from scnet_hub.adapters.db.queries.manifests import ManifestRow
 from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
 from scnet_hub.domain.sessions.records import SessionCopy
@@ -44,7 +44,7 @@ def pull(ended: Ended, *rows: UsageRecord) -> ManifestRow:
     for some in accounting_pull.slices(rows):
         intake.settle(ended.tx, "alpha", (), some, ended.pages, OVER)
     row = accounting_pull.compared(ended.tx, "alpha", TODAY, rows, OVER, "Asia/Shanghai")
-    stored_manifests.put(ended.tx, row)
+    manifest_rows.upsert(ended.tx, row)
     return row
 
 
@@ -53,10 +53,10 @@ def test_a_pulled_day_charges_what_was_not_known_and_its_manifest_reads_back(dat
         ended = Ended(tx, pages()).begin()
         row = pull(ended, told(), told(job_id="90", name="scnet-npqrstuvwxyz"))
         assert ended.charged == credits("4.8").micros and row.missing == ()
-        assert [one.reason for one in records.suspended(tx)] == [
+        assert [one.reason for one in usage_rows.suspended(tx)] == [
             "Job 90 of alpha is called 'scnet-npqrstuvwxyz': no session of that name is known."
         ]
-        there = stored_manifests.of(tx, "alpha", TODAY, TODAY)
+        there = manifest_rows.list_for(tx, "alpha", TODAY, TODAY)
         said = accounting_pull.manifest_from(there[0].document)
         assert (there, said.finals, said.sums["core-second"], len(said.ids)) == ([row], 2, 2 * 4 * 3600, 2)
         assert accounting_pull.manifest_document(said) == row.document and isinstance(said, Manifest)
@@ -68,9 +68,8 @@ def test_a_day_is_due_until_it_was_pulled_after_its_end(database: Database) -> N
         ended = Ended(tx, pages()).begin()
         days = accounting_pull.due(tx, "alpha", OVER, "Asia/Shanghai")
         assert days[-1] == TODAY and len(days) == accounting_pull.MOST_DAYS + 1
-        assert (
-            accounting_pull.due(tx, "alpha", OVER - 45 * MINUTE, "Asia/Shanghai")[-1] == TODAY - DAY
-        )  # its accounting may not be written yet
+        # its accounting may not be written yet
+        assert accounting_pull.due(tx, "alpha", OVER - 45 * MINUTE, "Asia/Shanghai")[-1] == TODAY - DAY
         pull(ended)
         assert TODAY not in accounting_pull.due(tx, "alpha", OVER, "Asia/Shanghai")
 
@@ -80,9 +79,9 @@ def test_a_manifest_may_be_issued_again_and_keeps_its_excuse(database: Database)
         ended = Ended(tx, pages()).begin()
         broken = told(trouble="half a row", state=JobState.UNKNOWN, ending=None)
         assert pull(ended, broken).missing == ("2026-11-23: 1 rows of its accounting cannot be read",)
-        assert stored_manifests.excuse(tx, "alpha", TODAY, TODAY, "its disk was full", "olga") == 1
+        assert manifest_rows.excuse(tx, "alpha", TODAY, TODAY, "its disk was full", "olga") == 1
         assert pull(ended, told()).missing == ()
-        assert stored_manifests.of(tx)[0].excuse == "its disk was full" and stored_manifests.newest(tx) == {
+        assert manifest_rows.list_for(tx)[0].excuse == "its disk was full" and manifest_rows.newest(tx) == {
             "alpha": TODAY
         }
         assert ended.charged == credits("4.8").micros
@@ -170,9 +169,8 @@ async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(
     fed = world.federation
     row = await used_something(world)
     second = int(fed.clock().timestamp())
-    world.faults["north"].says = {
-        str(at): str(at + 86400) for at in range(second - 60, second + 60)
-    }  # its accounting's clock is a day ahead
+    # its accounting's clock is a day ahead
+    world.faults["north"].says = {str(at): str(at + 86400) for at in range(second - 60, second + 60)}
     await fed.stopping.cancel(await fed.lookup.get(row.session.id))
 
     async def suspended() -> Any:
@@ -213,7 +211,7 @@ async def test_a_record_that_its_accounting_is_still_writing_is_waited_for(
     await fed.stopping.cancel(await fed.lookup.get(row.session.id))
     charged = await world.reaches(row.session.id, "charged")
     assert (halves, bool(charged.session.charged)) == (2, True)
-    assert await fed.db.run(records.suspended, undecided=False) == []
+    assert await fed.db.run(usage_rows.suspended, undecided=False) == []
 
 
 async def test_what_a_centre_exports_is_taken_in_once(world: World, door: httpx.AsyncClient) -> None:
@@ -223,7 +221,7 @@ async def test_what_a_centre_exports_is_taken_in_once(world: World, door: httpx.
     await world.reaches(row.session.id, "charged")
 
     def own(tx: Tx) -> Any:
-        return serialisation.usage_from(records.of_session(tx, row.session.id)[-1].record)
+        return serialisation.usage_from(usage_rows.of_session(tx, row.session.id)[-1].record)
 
     usage = await fed.db.run(own)
     lines = [cloud_events.text(one) for one in cloud_events.events(usage)]
@@ -243,7 +241,7 @@ async def test_interim_records_are_asked_for_and_the_month_that_is_over_is_charg
     row = await world.submit(centre="north")
     row = await world.reaches(row.session.id, "starting", "ready")
     await fed.accounting_pull.interim("north")
-    found = await fed.db.run(records.of_session, row.session.id)
+    found = await fed.db.run(usage_rows.of_session, row.session.id)
     assert [one.final for one in found] == [False] and (await fed.lookup.get(row.session.id)).session.charged is None
 
 
@@ -251,9 +249,9 @@ async def test_what_is_due_is_done_and_a_centre_that_is_away_is_left_alone(world
     fed = world.federation
     world.clock.skip(2 * DAY)
     await fed.accounting_pull.once("north")
-    first = await fed.db.run(stored_manifests.of, "north")
+    first = await fed.db.run(manifest_rows.list_for, "north")
     assert len(first) == 1 and not first[0].missing
     world.faults["north"].away = True
-    await world.until(lambda: fed.load.centres["north"].failing_since)
+    await world.until(lambda: fed.states.centres["north"].failing_since)
     await fed.accounting_pull.once("north")
-    assert len(await fed.db.run(stored_manifests.of, "north")) == 1
+    assert len(await fed.db.run(manifest_rows.list_for, "north")) == 1

@@ -44,9 +44,8 @@ def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
         summary = page.locator(".scnet-summary").inner_text()
         assert page.get_by_role("button", name="Stop session default").is_visible()
         page.keyboard.press("Control+s")
-        until(
-            lambda: '"widgets"' in file.read_text() and file.read_text().rstrip().endswith("}"), 60
-        )  # whole, not half written
+        # whole, not half written
+        until(lambda: '"widgets"' in file.read_text() and file.read_text().rstrip().endswith("}"), 60)
         assert "widgets" in saved(file)["metadata"]
         assert "text/html" in saved(file)["cells"][0]["outputs"][0]["data"], "for programs that know no widgets"
         for one in lab.http.get("api/sessions").json():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.centres.state import CentreStates
 from scnet_hub.domain.jobs import PartitionLoad
 from scnet_hub.domain.placement.placement import Offer, allotted, hourly_of, more_than_asked, place
 from scnet_hub.domain.standard.centre import parse_centre
@@ -70,7 +70,7 @@ def test_the_price_of_a_place_is_that_of_what_is_given_there() -> None:
 
 
 def test_a_quote_and_a_hold_count_what_is_given_and_say_so() -> None:
-    wanted, known = request(cores=1, walltime=HOUR, kind="batch"), Load.of([parse_centre(PAGE, source="a")])
+    wanted, known = request(cores=1, walltime=HOUR, kind="batch"), CentreStates.of([parse_centre(PAGE, source="a")])
     best = place(wanted, [threads(gpus=2)], now=NOW).best
     assert best
     hold = quoting.hold_of(wanted, best, known, timedelta(), NOW)
@@ -80,7 +80,7 @@ def test_a_quote_and_a_hold_count_what_is_given_and_say_so() -> None:
 
 
 def test_a_whole_node_costs_its_gpus_too() -> None:
-    wanted, known = request(cores=1, walltime=HOUR, kind="batch"), Load.of([parse_centre(PAGE, source="a")])
+    wanted, known = request(cores=1, walltime=HOUR, kind="batch"), CentreStates.of([parse_centre(PAGE, source="a")])
     best = place(wanted, [offer(gpus=2, load=load(core_unit=8, node_gpus=2))], now=NOW).best
     assert best
     hold = quoting.hold_of(wanted, best, known, timedelta(), NOW)

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.centres.state import CentreState
 from scnet_hub.domain.jobs import LoadSnapshot
 from scnet_hub.domain.placement.placement import POLICIES, Offer, Placement, Shape, offers_of, place, refused, soonest
 from scnet_hub.domain.placement.policies import Usual
@@ -170,8 +170,8 @@ def test_offers_come_from_the_spec() -> None:
 
 
 def test_a_centre_that_answers_slowly_and_so_is_asked_rarely_stays_in() -> None:
-    known = Known(parse_centre(SPEC, source="test"), 0, tick=90.0)
-    known.took(LoadSnapshot(taken_at=NOW))
+    known = CentreState(parse_centre(SPEC, source="test"), 0, tick=90.0)
+    known.update(LoadSnapshot(taken_at=NOW))
     late = NOW + timedelta(seconds=190)
     assert known.state(late) == "up" and {one.max_age for one in known.offers()} == {timedelta(seconds=195)}
     assert known.state(late + timedelta(seconds=6)) == "stale"

@@ -119,9 +119,8 @@ def test_what_could_start_at_once_is_no_head() -> None:
 
 def test_a_job_past_its_limit_is_about_to_end() -> None:
     late = load(node(cores_used=8), running_jobs=1, running=(busy(-5, 8),))
-    assert (
-        expect(request(cores=2), offer(load=late, taken_at=NOW)).seconds == 60
-    )  # the least that is said of a place that is not free
+    # the least that is said of a place that is not free
+    assert expect(request(cores=2), offer(load=late, taken_at=NOW)).seconds == 60
 
 
 def test_later_is_when_those_before_it_have_had_their_turn() -> None:

@@ -115,9 +115,8 @@ class Job:
         assert one["state"] == "ready", f"{self.plan} is over before it could be ended: {one['end_reason']}"
         time.sleep(self.plan.seconds)
         deadline = time.monotonic() + PATIENCE
-        while (
-            not one["node"] and one["live"] and time.monotonic() < deadline
-        ):  # told by the scheduler, at its next look
+        # told by the scheduler, at its next look
+        while not one["node"] and one["live"] and time.monotonic() < deadline:
             one = self.document(wait=5, seen=one["version"])
         return one
 

@@ -192,9 +192,8 @@ def test_an_account_is_linked_by_the_word_left_there_and_by_nothing_else(hub: Ru
         asked = broker.post("account-links/a", json={"account": "adm1"}).json()
         assert broker.post("account-links/a/proof").json()["code"] == "not-proven"
         assert broker.post("account-links/a", json={"account": "ada"}).json()["code"] == "account-taken"
-        testbed.at(
-            "a", ["sh", "-c", asked["command"]], account="grace", check=True
-        )  # in a home that is not that account's
+        # in a home that is not that account's
+        testbed.at("a", ["sh", "-c", asked["command"]], account="grace", check=True)
         assert broker.post("account-links/a/proof").json()["code"] == "not-proven"
         testbed.at("a", ["sh", "-c", asked["command"]], account="adm1", check=True)
         assert broker.post("account-links/a/proof").json()["account"] == "adm1"

@@ -52,9 +52,8 @@ def need(testbed: Testbed, *centres: str) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     left_out = config.stash.get(LEFT_OUT, {})
     if any("no real centre" in str(skipped.longrepr) for skipped in terminalreporter.stats.get("skipped", [])):
-        left_out = {
-            centre: why for centre in CENTRES if (why := needs.missing(centre))
-        }  # the tests ran in other processes
+        # the tests ran in other processes
+        left_out = {centre: why for centre in CENTRES if (why := needs.missing(centre))}
     if left_out:
         terminalreporter.write_sep("=", "REAL CENTRES LEFT OUT", red=True, bold=True)
         terminalreporter.write_line(_words(left_out))

@@ -149,9 +149,8 @@ def sshd_program() -> str:
     if not found:
         pytest.fail(INSTALL)
     if os.geteuid() == 0:
-        os.makedirs(
-            "/run/sshd", mode=0o755, exist_ok=True
-        )  # its init script would make it; sshd refuses to start as root without
+        # its init script would make it; sshd refuses to start as root without
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 E = TypeVar("E", bound=Exception)
 
 
-class Setback(Generic[E]):
+class Backoff(Generic[E]):
     """Holds the last error and the pause after it. `first` and `longest` are seconds; `now` in the methods is a
     monotonic clock's time in seconds."""
 

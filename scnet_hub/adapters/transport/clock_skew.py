@@ -24,7 +24,7 @@ from ...domain.standard.transports import SshTransport as SshSpec
 from ...errors import Denied, Garbled, Unreachable
 from .certificates import CertificateAuthority
 from .connections import KeyPair, Lines, Pace
-from .login_nodes import Door
+from .login_nodes import LoginNodes
 
 if TYPE_CHECKING:
     from .transport import Means
@@ -53,7 +53,7 @@ async def _asked(spec: CentreSpec, means: Means, pace: Pace, steps: Sequence[int
     user = spec.transport.user
     authority = CertificateAuthority.open(means.folder)
     lines = Lines(
-        Door(spec, spec.transport), lambda _: [_credential(authority, user, step * STEP) for step in steps], pace
+        LoginNodes(spec, spec.transport), lambda _: [_credential(authority, user, step * STEP) for step in steps], pace
     )
     try:
         async with asyncio.timeout(LONGEST), lines.line(user) as line:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import asyncssh
 
 from ...errors import Denied, Unreachable
-from .backoff import Setback
-from .login_nodes import LOGIN_REFUSED, Door, again
+from .backoff import Backoff
+from .login_nodes import LOGIN_REFUSED, LoginNodes, again
 
 log = logging.getLogger(__name__)
 logging.getLogger("asyncssh").setLevel(logging.WARNING)  # asyncssh reports each channel at INFO
@@ -50,7 +50,7 @@ class LoginNode:
         self.slots = asyncio.Semaphore(concurrency)
         self.logins = asyncio.Semaphore(LOGINS)
         self.trial = asyncio.Lock()
-        self.setback: Setback[Unreachable] = Setback(pace.first_pause, pace.longest_pause)
+        self.setback: Backoff[Unreachable] = Backoff(pace.first_pause, pace.longest_pause)
 
 
 @dataclass(eq=False, slots=True)
@@ -69,12 +69,12 @@ class Line:
 class Lines:
     """The connections to one centre. `credentials` gives the keys that a login user offers, anew for each attempt."""
 
-    def __init__(self, door: Door, credentials: Callable[[str], Sequence[KeyPair]], pace: Pace) -> None:
+    def __init__(self, door: LoginNodes, credentials: Callable[[str], Sequence[KeyPair]], pace: Pace) -> None:
         self.door, self.credentials, self.pace = door, credentials, pace
         self.nodes = [LoginNode(host, door.way.concurrency, pace) for host in door.way.hosts]
         self._lines: dict[str, Line] = {}
         self._opening: dict[str, asyncio.Task[Line]] = {}
-        self._refusals: dict[str, Setback[Denied]] = {}
+        self._refusals: dict[str, Backoff[Denied]] = {}
         self._retired: set[Line] = set()
 
     @contextlib.asynccontextmanager
@@ -129,7 +129,7 @@ class Lines:
             if not line.connection.is_closed() and now - line.opened < self.pace.life:
                 return line
             self.retire(line)
-        refusal = self._refusals.setdefault(user, Setback(self.pace.first_pause, self.pace.longest_pause))
+        refusal = self._refusals.setdefault(user, Backoff(self.pace.first_pause, self.pace.longest_pause))
         task = self._opening.get(user)
         if task is None:
             if denied := refusal.holds(now):
@@ -150,7 +150,7 @@ class Lines:
         if not task.cancelled():
             task.exception()  # reads the error, because all callers may be gone
 
-    async def _open(self, user: str, refusal: Setback[Denied]) -> Line:
+    async def _open(self, user: str, refusal: Backoff[Denied]) -> Line:
         """Returns a connection to the first login node that lets `user` in. A node that shows a wrong host key is
         passed over and logged."""
         failures: list[Unreachable] = []

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from ...errors import Denied, Unreachable
-from .login_nodes import Door
+from .login_nodes import LoginNodes
 from .ssh_master import Master
 from .ssh_mux import Forward, MuxError
 
@@ -14,7 +14,7 @@ PROBE = 1.0  # seconds that a first use is watched for sshd's refusal
 FORBIDDEN = "forwarding-forbidden"
 
 
-async def prove(door: Door, master: Master, forward: Forward) -> None:
+async def prove(door: LoginNodes, master: Master, forward: Forward) -> None:
     """Detects that sshd forbids a forward. The local port opens nevertheless, and every connection to it ends at once:
     so this connects before others do.
 
@@ -39,7 +39,7 @@ async def prove(door: Door, master: Master, forward: Forward) -> None:
         )
 
 
-def no_way_back(door: Door, forward: Forward, error: MuxError) -> Unreachable:
+def no_way_back(door: LoginNodes, forward: Forward, error: MuxError) -> Unreachable:
     return Unreachable(
         f"centre {door.spec.id}: its sshd doesn't listen on {forward.listen_host}:{forward.listen_port} for the "
         f"hub ({error}).",

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from ...domain.standard.centre import NetworkSpec
 from ...errors import Denied, ScnetError, SpecError, Unreachable
-from .backoff import Setback
+from .backoff import Backoff
 from .connections import Pace
 from .forward_refusals import no_way_back, prove
-from .login_nodes import Door, again
+from .login_nodes import LoginNodes, again
 from .master_start import MasterStart
-from .port_map import HERE, Address, Wanted
+from .port_map import HERE, Address, PortMap
 from .ssh_master import Master, lock_folder
 from .ssh_mux import Control, Forward, MuxError
 
@@ -35,7 +35,7 @@ class Forwards:
     only one supervisor."""
 
     def __init__(
-        self, door: Door, network: NetworkSpec, master: Master, wanted: Wanted, proxy_url: str, pace: Pace
+        self, door: LoginNodes, network: NetworkSpec, master: Master, wanted: PortMap, proxy_url: str, pace: Pace
     ) -> None:
         self.door, self.network, self.master, self.wanted = door, network, master, wanted
         self.proxy_url, self.pace = proxy_url, pace
@@ -44,7 +44,7 @@ class Forwards:
         self._standing: set[Forward] = set()
         self._proven: set[Forward] = set()
         self._start = MasterStart(door, master, pace)
-        self._back_setback = Setback[Unreachable](pace.first_pause, 5 * pace.first_pause)
+        self._back_setback = Backoff[Unreachable](pace.first_pause, 5 * pace.first_pause)
         self._trouble: Unreachable | None = None
         self._told: set[str] = set()
         self._control: Control | None = None

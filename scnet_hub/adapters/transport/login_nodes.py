@@ -17,7 +17,7 @@ HOST_KEY_CHANGED = "host-key-changed"
 RAN_NOTHING = "login-runs-nothing"
 
 
-class Door:
+class LoginNodes:
     def __init__(self, spec: CentreSpec, way: SshSpec) -> None:
         self.spec, self.way = spec, way
 

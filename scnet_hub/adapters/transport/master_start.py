@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from ...errors import Denied, SpecError, Unreachable
-from .backoff import Setback
+from .backoff import Backoff
 from .connections import Pace, words_of
-from .login_nodes import Door, again
+from .login_nodes import LoginNodes, again
 from .ssh_master import Master
 
 
 class MasterStart:
     """Skips a failed login node for a while, each node by itself."""
 
-    def __init__(self, door: Door, master: Master, pace: Pace) -> None:
+    def __init__(self, door: LoginNodes, master: Master, pace: Pace) -> None:
         self.door, self.master = door, master
-        self._setbacks = {host: Setback[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
+        self._setbacks = {host: Backoff[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
 
     async def at_first_host(self) -> None:
         """Starts the master at the first host that works. Raises Unreachable or Denied if no host admits us."""

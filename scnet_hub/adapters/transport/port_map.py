@@ -22,7 +22,7 @@ PORTS = range(20000, 32768)
 Address = tuple[str, int]
 
 
-class Wanted:
+class PortMap:
     """The wanted forwards. `ports`: address at the centre → local port."""
 
     def __init__(self, file: Path) -> None:

@@ -29,8 +29,8 @@ from .certificates import CertificateAuthority, Credential
 from .connections import KeyPair, Line, Lines, Pace, words_of
 from .forwards import Forwards
 from .frames import Said, unframed
-from .login_nodes import Door
-from .port_map import Wanted
+from .login_nodes import LoginNodes
+from .port_map import PortMap
 from .ssh_commands import MOST, SUDO_SAYS, Answer, converse, last_line, program_of, text_of, words
 from .ssh_master import Master
 
@@ -83,7 +83,7 @@ class SshTransport:
         self.spec, self.means, self.way = spec, means, spec.transport
         self.pace = pace or Pace()
         self.never = {*never, *spec.identity.reserved} if never else set()
-        self.door = Door(spec, self.way)
+        self.door = LoginNodes(spec, self.way)
         self.lines = Lines(self.door, self._credentials, self.pace)
         self.forwards = self._make_forwards(means)
         half = max(1, self.way.concurrency // 2)  # one account whose login hangs can't take all
@@ -174,7 +174,7 @@ class SshTransport:
         key_file = means.folder.absolute() / self.way.key_file if self.way.key_file else None
         folder = means.folder.absolute() / "forwards"
         master = Master(self.door, folder / self.spec.id, self._forward_credential, key_file)
-        wanted = Wanted(folder / f"{self.spec.id}.json")
+        wanted = PortMap(folder / f"{self.spec.id}.json")
         return Forwards(self.door, self.spec.network, master, wanted, means.near, self.pace)
 
     # --- accounts

@@ -21,7 +21,7 @@ from pathlib import Path
 from ...errors import SpecError, Unreachable
 from ..secret_files import write_secret
 from .certificates import Credential
-from .login_nodes import Door
+from .login_nodes import LoginNodes
 from .ssh_mux import Control, MuxError
 
 # the first is twice as fast as the last
@@ -39,7 +39,7 @@ class Master:
     certificate for forwards, or None if a key file is used."""
 
     def __init__(
-        self, door: Door, folder: Path, credential: Callable[[], Credential | None], key_file: Path | None
+        self, door: LoginNodes, folder: Path, credential: Callable[[], Credential | None], key_file: Path | None
     ) -> None:
         self.door, self.folder, self.credential, self.key_file = door, folder, credential, key_file
         self.socket, self.errors = folder / "ctl", folder / "errors"

@@ -17,10 +17,11 @@ from ...domain.sessions import requests
 from .base import Document, Taken
 
 Text = Annotated[str, Field(max_length=requests.MAX_TEXT)]
+# the JSON types that are allowed besides text
 SIZES = {
     request_fields.Kind.MEMORY: "integer",
     request_fields.Kind.WALLTIME: "number",
-}  # the JSON types that are allowed besides text
+}
 
 
 def field_of(one: request_fields.Field) -> tuple[Any, Any]:

@@ -41,7 +41,7 @@ from .job import BrokerJob, job_class
 from .network import dashboard_link, listening_host, own_centre
 from .repair import Action, Budget, Facts, verdict
 from .sizes import Adaptive, Size, split, surplus
-from .submitter import Door
+from .submitter import Submitter
 from .worker import job_options, worker_env
 
 Json = dict[str, Any]
@@ -84,7 +84,9 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._count = 0
         self._sizes = list(sizes)
         host = host or listening_host()
-        self._door = Door(client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host))
+        self._door = Submitter(
+            client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host)
+        )
         self._budget = Budget(restarts)
         self._tick, self._asked_at = tick, 0.0
         self._problem: Json | None = None
@@ -94,9 +96,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._wake = asyncio.Event()
         tls = Security.temporary()
         self._env = worker_env(tls)
-        near = (
-            ["--host", "127.0.0.1"] if host.startswith("127.") else []
-        )  # clients of loopback are on this machine, and stay on it
+        # clients of loopback are on this machine, and stay on it
+        near = ["--host", "127.0.0.1"] if host.startswith("127.") else []
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
         idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None
         listen = {"host": host, "port": 0, "protocol": "tls://", "dashboard_address": "127.0.0.1:0"}

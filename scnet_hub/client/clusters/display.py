@@ -9,7 +9,7 @@ from typing import Any
 from distributed.core import Status
 
 from . import summary
-from .submitter import Door
+from .submitter import Submitter
 
 Json = dict[str, Any]
 REPEAT = 60.0  # an unchanged view is sent again after this many seconds
@@ -23,7 +23,7 @@ class ShowsItself:
     status: Status
     dashboard_link: str
     _label: str
-    _door: Door
+    _door: Submitter
     _problem: Json | None
     _view: Any = None
     _view_sent_at = 0.0

@@ -22,7 +22,7 @@ from distributed.core import Status
 
 from ...errors import CentreError, ScnetError
 from .sizes import Size
-from .submitter import PASSING, Door
+from .submitter import PASSING, Submitter
 
 Json = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE, CLOSE_WITHIN = 0.5, 30.0, 20.0  # seconds
@@ -53,7 +53,7 @@ class BrokerJob:
         scheduler: str,
         name: str,
         *,
-        door: Door,
+        door: Submitter,
         size: Size,
         env: Mapping[str, str],
         session_id: str = "",

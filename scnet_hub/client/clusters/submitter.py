@@ -26,7 +26,7 @@ RETIRED_BEFORE = timedelta(seconds=90)  # a look every 10 s, and a minute to mov
 PASSING = ("broker-unreachable", "hub-away", "fault")
 
 
-class Door:
+class Submitter:
     """`sessions` are all sessions that the cluster ever had, as last seen, by id; `notes` is the cluster's diary."""
 
     def __init__(self, client: Client, *, walltime_s: float, project: str = "", centre: str = "") -> None:

@@ -11,9 +11,8 @@ from distributed.security import Security
 from ...units import format_walltime
 
 Json = dict[str, Any]
-ONE_THREAD = {
-    f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")
-}  # Dask's threads already run in parallel
+# Dask's threads already run in parallel
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 def worker_env(tls: Security) -> Mapping[str, str]:

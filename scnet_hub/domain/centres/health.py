@@ -23,7 +23,7 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ProbeResult:
     """One step of a call to a centre. `hop` names the step: "login" is the transport's part, with the `program` that it
     ran; the others follow from the answer. `error` is the failure, None if there was none. `account` is who called, ""
     the federation itself: a failure for one person only is not the centre's fault."""
@@ -57,7 +57,7 @@ class Health:
 
     hops: dict[str, Hop] = field(default_factory=dict)
 
-    def heard(self, asked: Asked) -> None:
+    def heard(self, asked: ProbeResult) -> None:
         """Takes in one step of a call. A program that ran and did not answer shows that the login works."""
         if asked.account:
             return

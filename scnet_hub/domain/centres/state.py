@@ -24,7 +24,7 @@ Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]
 
 
 @dataclass(slots=True)
-class Known:
+class CentreState:
     """One centre: its page, and its last answer."""
 
     spec: CentreSpec
@@ -38,7 +38,7 @@ class Known:
     news: dict[str, None] = field(default_factory=dict)  # all centres with news, by id
     wondered: set[str] = field(default_factory=set)  # unknown words in answers: each is logged once
 
-    def took(self, snapshot: LoadSnapshot) -> None:
+    def update(self, snapshot: LoadSnapshot) -> None:
         looked = snapshot, {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
         self.looked, self.failing_since, self.failure = looked, None, ""
         self.health.counted(snapshot)
@@ -50,16 +50,16 @@ class Known:
                 )
         self._tell()
 
-    def failed(self, why: str, at: datetime) -> None:
+    def mark_failing(self, why: str, at: datetime) -> None:
         self.failing_since, self.failure = self.failing_since or at, why
         self._tell()
 
-    def announced(self, spec: CentreSpec) -> None:
+    def set_page(self, spec: CentreSpec) -> None:
         """Takes in a changed page."""
         self.spec = spec
         self._tell()
 
-    def paced(self, tick: float) -> None:
+    def set_pace(self, tick: float) -> None:
         """Takes in the current seconds between looks."""
         before, self.tick = self.max_age, tick
         if self.max_age != before:
@@ -141,10 +141,10 @@ def _shares(request: Mapping[str, Any]) -> tuple[Shape, ...]:
 
 
 @dataclass(slots=True)
-class Load:
+class CentreStates:
     """All centres of the federation, in its order."""
 
-    centres: dict[str, Known] = field(default_factory=dict)
+    centres: dict[str, CentreState] = field(default_factory=dict)
     news: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -153,8 +153,8 @@ class Load:
             self.news[name] = None
 
     @classmethod
-    def of(cls, specs: Iterable[CentreSpec]) -> Load:
-        return cls({spec.id: Known(spec, order) for order, spec in enumerate(specs)})
+    def of(cls, specs: Iterable[CentreSpec]) -> CentreStates:
+        return cls({spec.id: CentreState(spec, order) for order, spec in enumerate(specs)})
 
     def refusals(self, now: datetime) -> Mapping[str, str]:
         """Returns, by centre, why no session should go there now although it answers."""

@@ -14,9 +14,8 @@ from .gridengine_qstat import size
 RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
 SIGNALLED, KILLED = 100, 137
 TIME_OVER = 37  # the qmaster enforced the walltime
-NOT_THE_SITES = frozenset(
-    {17, 26, 27, 28, 30, 37, SIGNALLED}
-)  # output file, shell, directory, limits, the program's own failure
+# output file, shell, directory, limits, the program's own failure
+NOT_THE_SITES = frozenset({17, 26, 27, 28, 30, 37, SIGNALLED})
 STATES: Mapping[Ending, JobState] = {
     Ending.COMPLETED: JobState.COMPLETED,
     **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT, Ending.OUT_OF_MEMORY), JobState.FAILED),

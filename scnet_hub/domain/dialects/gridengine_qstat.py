@@ -61,9 +61,8 @@ _NOT_ASKED = re.compile(
     re.IGNORECASE,
 )
 _PREFIX = re.compile(r"^(?:error: |Unable to run job: |warning: )+")
-_SIZE = re.compile(
-    r"(\d{1,18}(?:\.\d{0,18})?)([KMGTkmgt]?)(?:\(.*\))?", re.ASCII
-)  # of a resource map with its members: "2(0 1)"
+# of a resource map with its members: "2(0 1)"
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{0,18})?)([KMGTkmgt]?)(?:\(.*\))?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,10}", re.ASCII)
 _EXPRESSION = re.compile(r"[*?!|&()\[\]]")  # in a request for queues: any of several (sge_types(1))
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18})(?::(\d{1,18}))?)?", re.ASCII)
@@ -240,9 +239,8 @@ def told(done: Completed) -> Told:
         raise Garbled(f"accounting has an incomplete row: {short(':'.join(broken[0]))!r}.")
     own: dict[str, list[list[str]]] = {}
     for row in rows:
-        if (
-            len(row) >= COLUMNS and _NUMBER.fullmatch(row[JOB_ID]) and row[41] == "NONE"
-        ):  # the others are tasks of a parallel job
+        # the others are tasks of a parallel job
+        if len(row) >= COLUMNS and _NUMBER.fullmatch(row[JOB_ID]) and row[41] == "NONE":
             own.setdefault(row[JOB_ID], []).append(row)
     last = [line.split(":") for line in after[cut + 1 : end]]
     recent = frozenset(row[0] for row in last if len(row) == 3 and row[1] != "0" and row[2] in FINAL)

@@ -61,14 +61,14 @@ ENDINGS: Mapping[str, Ending] = {
     "PREEMPTED": Ending.PREEMPTED, **dict.fromkeys(("CANCELLED", "REVOKED"), Ending.CANCELLED),
     **dict.fromkeys(("BOOT_FAIL", "LAUNCH_FAILED", "RECONFIG_FAIL"), Ending.BOOT_FAILURE),
 }  # fmt: skip
-AGAIN = frozenset(
-    {"REQUEUED", "REQUEUED_CRON", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"}
-)  # this run is over, the job is not
+# this run is over, the job is not
+AGAIN = frozenset({"REQUEUED", "REQUEUED_CRON", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
 
 # A word before "=" in a row of scontrol. It begins where no other word continues: text of people may be one word of
 # megabytes.
 _FACT = re.compile(r"(?<![\w/:])([\w/:]+)=(\S*)")
 
+# sbatch(1)
 ASKING = (
     "--gres",
     "--gpus",
@@ -77,7 +77,7 @@ ASKING = (
     "--gpus-per-socket",
     "--tres-per-task",
     "-G",
-)  # sbatch(1)
+)
 
 
 def sacct(stdout: str, mark: str, site: Site, fields: Sequence[str] = FIELDS) -> list[UsageRecord]:
@@ -88,9 +88,8 @@ def sacct(stdout: str, mark: str, site: Site, fields: Sequence[str] = FIELDS) ->
         # Of steps (12.batch) only the job's own row counts their CPU time.
         if mark in line and not re.match(r"\d+\.", line):
             record = _sacct_row(line, mark, site, fields)
-            if (
-                record.trouble or record.partition
-            ):  # without a start: slurmdbd got the first step before the start, so the record is incomplete
+            # without a start: slurmdbd got the first step before the start, so the record is incomplete
+            if record.trouble or record.partition:
                 runs[record.job_id].append(record)
     found = [record for job in runs.values() for record in _numbered(job)]
     if found and all(record.trouble and record.state is JobState.UNKNOWN for record in found):

@@ -20,9 +20,8 @@ from typing import NamedTuple
 KNOWN = ("gpu", "dcu", "npu", "mlu", "gcu", "xpu", "hpu", "ppu", "ipu", "tpu")
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _COUNT = re.compile(r"(\d{1,18})([KMGTP]?)", re.ASCII | re.IGNORECASE)
-_ITEM = re.compile(
-    r"(?:[^,(]+|\([^)]*\)?)+"
-)  # of a list: a comma in brackets ends no item. Takes time by the length alone
+# of a list: a comma in brackets ends no item. Takes time by the length alone
+_ITEM = re.compile(r"(?:[^,(]+|\([^)]*\)?)+")
 _FLAGS = frozenset({"no_consume"})
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-_ITEM = re.compile(
-    r"(?:[^,\[]+|\[[^\]]*\]?)+"
-)  # of a list: a comma in brackets ends no item. Takes time by the length alone
+# of a list: a comma in brackets ends no item. Takes time by the length alone
+_ITEM = re.compile(r"(?:[^,\[]+|\[[^\]]*\]?)+")
 _PART = re.compile(r"\[([^\[\]]*)\]|([^\[\]]+)")
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 MOST_PARTS = 64  # of a name, in brackets and between them: Slurm knows five dimensions

@@ -17,9 +17,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import manifests as stored_manifests
-from ...adapters.db.queries import sessions as stored
-from ...adapters.db.queries import usage as records
+from ...adapters.db.queries import manifests as manifest_rows
+from ...adapters.db.queries import sessions as session_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...adapters.db.queries.manifests import ManifestRow
 from ...domain.jobs import UsageRecord
 from ...domain.months import period_of
@@ -28,7 +28,7 @@ from ...domain.usage import serialisation
 from ...domain.usage.manifests import Manifest, day_span, manifest, missing
 from ...domain.usage.runs import live
 from ...errors import BadOption, NotFound
-from ..periodic import attempt, rounds
+from ..periodic import run_every, run_once
 from ..runtime import Runtime
 from . import charging, intake, outages
 
@@ -42,24 +42,24 @@ MOST_DAYS = 62  # days that are pulled later, if the broker was away
 
 
 class AccountingPull:
-    def __init__(self, runtime: Runtime, pages: charging.Pages) -> None:
+    def __init__(self, runtime: Runtime, pages: charging.PriceSource) -> None:
         self.runtime, self.pages = runtime, pages
         self._asked: dict[str, datetime] = {}  # by centre, when its running jobs were last asked for
         self._pages: dict[str, object] = {}  # by centre, the declarations of its page when it was last read
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        await rounds(self._all, EVERY, what="pulling accounting")
+        await run_every(self._all, EVERY, what="pulling accounting")
 
     async def _all(self) -> None:
         for centre in list(self.runtime.centres):  # an error in one centre's accounting must not stop the others'
-            await attempt(partial(self.once, centre), what=f"{centre}: pulling its accounting")
+            await run_once(partial(self.once, centre), what=f"{centre}: pulling its accounting")
 
     async def once(self, centre: str) -> None:
         """Does all that is due for one centre."""
         await self.read_page(centre)
         now = self.runtime.clock()
-        if self.runtime.load.centres[centre].failing_since:
+        if self.runtime.states.centres[centre].failing_since:
             return
         if now - self._asked.setdefault(centre, now) >= HOURLY:
             self._asked[centre] = now
@@ -73,7 +73,7 @@ class AccountingPull:
 
     async def read_page(self, centre: str) -> None:
         """Takes in the outages that the centre's page declares, and warns where the page would change past prices."""
-        page = self.runtime.load.centres[centre].spec
+        page = self.runtime.states.centres[centre].spec
         told = (page.maintenance, tuple(partition.tariff for partition in page.partition))
         begun = any(one.start <= self.runtime.clock() for one in page.maintenance)
         if self._pages.get(centre) != told:
@@ -88,7 +88,7 @@ class AccountingPull:
         use before it."""
         rows = [
             row
-            for row in await self.runtime.db.query(stored.live_copies, centre=centre)
+            for row in await self.runtime.db.query(session_rows.live_copies, centre=centre)
             if row.copy.job_id and row.copy.started_at
         ]
         told = await self.runtime.centres[centre].usage([row.copy.job_id for row in rows]) if rows else []
@@ -97,9 +97,9 @@ class AccountingPull:
 
     def _take_interim(self, tx: Tx, centre: str, told: Sequence[UsageRecord]) -> None:
         now = self.runtime.clock()
-        for session in sorted(intake.heard(tx, centre, told, now)):
-            charging.reckon(tx, session, self.pages, now)
-            charging.so_far(tx, session, self.pages, period_of(now, self.zone).start, now)
+        for session in sorted(intake.take_records(tx, centre, told, now)):
+            charging.recharge(tx, session, self.pages, now)
+            charging.charge_interim(tx, session, self.pages, period_of(now, self.zone).start, now)
 
     async def pull(self, centre: str, day: date) -> ManifestRow:
         """Pulls one day of a centre's accounting: stores and charges new records, and issues the day's manifest, again
@@ -122,7 +122,7 @@ class AccountingPull:
         for some in slices(own):
             await self.runtime.db.run(intake.settle, centre, (), some, self.pages, asked_at)
         row = await self.runtime.db.read(compared, centre, day, own, asked_at, self.zone)
-        await self.runtime.db.run(stored_manifests.put, row)
+        await self.runtime.db.run(manifest_rows.upsert, row)
         for words in row.missing:
             log.warning("%s: %s", centre, words)
         return row
@@ -142,9 +142,11 @@ def due(tx: Tx, centre: str, now: datetime, zone: str) -> list[date]:
     first day, or as far back as MOST_DAYS."""
     here = ZoneInfo(zone)
     last = (now - SETTLED).astimezone(here).date() - timedelta(days=1)
-    first = max(records.began(tx).astimezone(here).date() + timedelta(days=1), last - timedelta(days=MOST_DAYS))
+    first = max(usage_rows.began(tx).astimezone(here).date() + timedelta(days=1), last - timedelta(days=MOST_DAYS))
     done = {
-        row.day for row in stored_manifests.of(tx, centre, first, last) if row.watermark >= day_span(row.day, zone)[1]
+        row.day
+        for row in manifest_rows.list_for(tx, centre, first, last)
+        if row.watermark >= day_span(row.day, zone)[1]
     }
     days = (first + timedelta(days=number) for number in range(max((last - first).days + 1, 0)))
     return [day for day in days if day not in done]
@@ -170,10 +172,10 @@ def compared(tx: Tx, centre: str, day: date, told: Sequence[UsageRecord], asked_
     said = [intake.as_known(tx, usage) for usage, doubt in read if not doubt]
     unreadable = sum(bool(doubt) for _, doubt in read)
     issued = manifest(live(said).records.values(), centre=centre, day=day, watermark=asked_at, zone=zone)
-    there = records.ended_between(tx, centre, start, end)
+    there = usage_rows.ended_between(tx, centre, start, end)
     came = [
         serialisation.usage_from(one.record)
-        for one in (*there, *records.going_on(tx, centre))
+        for one in (*there, *usage_rows.going_on(tx, centre))
         if not one.record.get("doubt") or one.final
     ]
     return ManifestRow(

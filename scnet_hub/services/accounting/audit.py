@@ -8,8 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import entries as stored
-from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import entries as entry_rows
+from ...adapters.db.queries import lots as lot_rows
 from ...domain.ledger import entries
 from . import books
 
@@ -49,7 +49,7 @@ def verify(tx: Tx) -> Audit:
     links: dict[int, tuple[int, str, str]] = {}
     last, before, count, sealed = 0, "", 0, 0
     try:
-        for number, entry, seq, link in stored.every(tx):
+        for number, entry, seq, link in entry_rows.every(tx):
             count += 1
             for lot, numbers in books.effects(entry).items():
                 for name, micros in numbers.items():
@@ -78,7 +78,7 @@ def verify(tx: Tx) -> Audit:
 def _compare(
     tx: Tx, lots: dict[tuple[str, str, str], defaultdict[str, int]], held: dict[str, int], problems: _Problems
 ) -> None:
-    for lot in stored_lots.every(tx):
+    for lot in lot_rows.every(tx):
         sums = lots.pop((lot.project, lot.unit, lot.name), defaultdict(int))
         for name in ("granted", "available", "held", "spent", "expired"):
             if getattr(lot, name) != sums[name]:
@@ -88,7 +88,7 @@ def _compare(
                 )
     for project, _, name in lots:
         problems.say(f"project {project}: there is no lot {name!r}, but entries refer to it")
-    for row in stored_lots.open_holds(tx):
+    for row in lot_rows.open_holds(tx):
         if sum(row.parts.values()) != held.pop(row.session, 0):
             problems.say(f"session {row.session} does not hold what its entries say")
     for session, micros in held.items():

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import entries as stored_entries
+from ...adapters.db.queries import entries as entry_rows
 from ...domain.ledger.bills import Bill, Part, earned
 from ...domain.ledger.entries import Entry, Posting, settled_key
 from ...domain.sessions.records import Copy, SessionCopy
@@ -21,7 +21,7 @@ def compare(tx: Tx, copy: Copy, priced: Bill) -> tuple[list[Entry], list[Part]]:
     parts = [part for part in priced.parts if part.cost]
     wanted = Counter(_says(part.at, earned(copy.centre, part.cost, priced.fee)) for part in parts)
     stale = []
-    for entry in stored_entries.charges_of(tx, copy.session):
+    for entry in entry_rows.charges_of(tx, copy.session):
         said = _says(entry.at, [one for one in entry.postings if not one.account.startswith(("project:", "held:"))])
         if wanted[said]:
             wanted[said] -= 1
@@ -69,8 +69,8 @@ def post(
     session, centre = row.session, row.copy.centre
     whole = settled_key(session.id)
     left = Counter(back or {})
-    before = stored_entries.charges_of(tx, session.id, reversed_too=True)
-    plain = last and not before and stored_entries.get(tx, whole) is None
+    before = entry_rows.charges_of(tx, session.id, reversed_too=True)
+    plain = last and not before and entry_rows.get(tx, whole) is None
     body = "\n".join(f"{part.at.isoformat()} {part.cost.micros}" for part in parts)
     again = f"{whole}/{len(before)}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
     for number, part in enumerate(parts, 1):
@@ -81,5 +81,5 @@ def post(
             tx, session.project, session.id, centre, part.cost, part.at, part.formula, key=key, earned=gets,
             last=last and ends, now=now, again=+left,
         )  # fmt: skip
-        if left and (charged := stored_entries.get(tx, key)):
+        if left and (charged := entry_rows.get(tx, key)):
             left.subtract(_spent(charged))

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 
 from ...adapters.db.database import Tx, by_locks
-from ...adapters.db.queries import entries as stored
-from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import entries as entry_rows
+from ...adapters.db.queries import lots as lot_rows
 from ...domain.ledger import entries, lots
 from ...domain.ledger.entries import Entry, Posting
 from ...domain.ledger.lots import OVERDRAFT, Lot, Parts
@@ -62,24 +62,24 @@ def grant(
     if amount.micros <= 0:
         raise ValueError(f"a grant of {amount}")
     try:
-        if not stored.add(tx, entries.grant(new, at, actor=actor)):
+        if not entry_rows.add(tx, entries.grant(new, at, actor=actor)):
             return False
     except KeyTaken:  # of another amount
         return False
-    stored_lots.put(tx, new)
+    lot_rows.insert(tx, new)
     return True
 
 
 def allow_overdraft(tx: Tx, project: str, limit: Amount) -> None:
     """Sets how far a project may go below zero from now on."""
-    if any(lot.name == OVERDRAFT for lot in stored_lots.of(tx, project, limit.unit, lock=True)):
-        stored_lots.limit(tx, project, limit.unit, OVERDRAFT, limit.micros)
+    if any(lot.name == OVERDRAFT for lot in lot_rows.list_for(tx, project, limit.unit, lock=True)):
+        lot_rows.limit(tx, project, limit.unit, OVERDRAFT, limit.micros)
     else:
-        stored_lots.put(tx, _overdraft(project, limit.unit, limit.micros))
+        lot_rows.insert(tx, _overdraft(project, limit.unit, limit.micros))
 
 
 def balance(tx: Tx, project: str, unit: str = CREDIT) -> Balance:
-    mine = stored_lots.of(tx, project, unit)
+    mine = lot_rows.list_for(tx, project, unit)
 
     def total(name: str) -> Amount:
         return Amount(sum(getattr(lot, name) for lot in mine), unit)
@@ -93,7 +93,7 @@ def balance(tx: Tx, project: str, unit: str = CREDIT) -> Balance:
 def check(tx: Tx, project: str, amount: Amount, now: datetime, *, centre: str = "") -> None:
     """Raises Overdrawn, with the amounts needed and available, if the project does not have `amount` for that
     centre."""
-    _enough(stored_lots.of(tx, project, amount.unit), project, amount, now, centre)
+    _enough(lot_rows.list_for(tx, project, amount.unit), project, amount, now, centre)
 
 
 def _enough(mine: Sequence[Lot], project: str, amount: Amount, now: datetime, centre: str) -> Parts:
@@ -120,12 +120,12 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
     A further call changes the hold by `amount`, which is negative where a new place is cheaper."""
     if not amount:
         return
-    mine = stored_lots.of(tx, project, amount.unit, lock=True)
+    mine = lot_rows.list_for(tx, project, amount.unit, lock=True)
     if amount.micros > 0:
         parts = _enough(mine, project, amount, at, centre)
-        if stored_lots.open_hold(tx, session, project, amount.unit, parts):
+        if lot_rows.open_hold(tx, session, project, amount.unit, parts):
             return _post(tx, entries.hold(project, session, parts, amount.unit, at, memo))
-    before = stored_lots.hold(tx, session)
+    before = lot_rows.hold(tx, session)
     if before is None or before.state != "open":
         raise ValueError(f"session {session} has no open hold: {before.state if before else 'none'}")
     step = before.step + 1
@@ -135,7 +135,7 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
         back = lots.give_back(before.parts, -amount.micros)
         _post(tx, entries.give_back(project, session, back, amount.unit, at, memo, step=step))
         parts = {name: -micros for name, micros in back.items()}
-    stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
+    lot_rows.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
 
 
 @by_locks
@@ -144,19 +144,19 @@ def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: 
     its cost is known."""
     if not parts:
         return
-    stored_lots.of(tx, project, unit, lock=True)
-    if stored_lots.open_hold(tx, session, project, unit, parts):
+    lot_rows.list_for(tx, project, unit, lock=True)
+    if lot_rows.open_hold(tx, session, project, unit, parts):
         return _post(tx, entries.hold(project, session, parts, unit, at, memo))
-    before = stored_lots.hold(tx, session)
+    before = lot_rows.hold(tx, session)
     assert before is not None
     step = before.step + 1
     _post(tx, entries.hold(project, session, parts, unit, at, memo, step=step))
-    stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step, state="open"))
+    lot_rows.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step, state="open"))
 
 
 def held(tx: Tx, session: str) -> Amount:
     """Returns the session's current hold."""
-    row = stored_lots.hold(tx, session)
+    row = lot_rows.hold(tx, session)
     return Amount(sum(row.parts.values()), row.unit) if row and row.state == "open" else Amount(0)
 
 
@@ -184,27 +184,27 @@ def charge(
     if not cost and not earned:
         return release(tx, project, session, now, memo) if last else False
     paid_to = tuple(earned) or (Posting(entries.centre_account(centre), cost),)
-    mine = stored_lots.of(tx, project, cost.unit, lock=True)
-    row = stored_lots.hold(tx, session)
+    mine = lot_rows.list_for(tx, project, cost.unit, lock=True)
+    row = lot_rows.hold(tx, session)
     there = row.parts if row and row.state == "open" else {}
     settled = lots.settle(there, mine, cost.micros, centre, now, last=last, again=again)
     entry = entries.charge(project, session, settled, paid_to, cost.unit, at, memo)
     entry = replace(entry, key=key or entry.key, recorded_at=now)
-    if not stored.write(tx, entry):
+    if not entry_rows.write(tx, entry):
         return _charged(tx, entry.key, paid_to)
     if settled.more.get(OVERDRAFT) and not any(lot.name == OVERDRAFT for lot in mine):
-        stored_lots.put(tx, _overdraft(project, cost.unit, 0))
-    stored_lots.change(tx, project, cost.unit, effects(entry))
+        lot_rows.insert(tx, _overdraft(project, cost.unit, 0))
+    lot_rows.update(tx, project, cost.unit, effects(entry))
     if row and row.state == "open":
         left = _sum(there, {name: -micros for name, micros in _sum(settled.held, settled.back).items()})
-        stored_lots.set_hold(tx, replace(row, parts=left, step=row.step + 1, state="posted" if last else "open"))
+        lot_rows.set_hold(tx, replace(row, parts=left, step=row.step + 1, state="posted" if last else "open"))
     return True
 
 
 def _charged(tx: Tx, key: str, paid_to: Sequence[Posting]) -> bool:
     """Returns False if the stored entry is the same charge. Raises KeyTaken for anything else: a correction is an entry
     of its own."""
-    known = stored.get(tx, key)
+    known = entry_rows.get(tx, key)
     earned = sorted((one.account, one.amount) for one in known.postings if not _ours(one.account)) if known else []
     if known is None or known.kind != "charge" or earned != sorted((one.account, one.amount) for one in paid_to):
         raise KeyTaken(f"The key {key!r} was used for something else.", hint="A correction is an entry of its own.")
@@ -218,17 +218,17 @@ def _ours(account: str) -> bool:
 @by_locks
 def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") -> bool:
     """Releases a session's hold. Returns False if it has none. Raises KeyTaken if it was charged."""
-    stored_lots.of(tx, project, CREDIT, lock=True)
-    row = stored_lots.hold(tx, session)
+    lot_rows.list_for(tx, project, CREDIT, lock=True)
+    row = lot_rows.hold(tx, session)
     if row and row.state == "posted":
         raise KeyTaken(f"Session {session} was charged before.", hint="A correction is an entry of its own.")
     if row is None or row.state != "open":
         return False
     step = row.step + 1
     if row.parts:
-        again = step if stored.get(tx, entries.settled_key(session)) else 0
+        again = step if entry_rows.get(tx, entries.settled_key(session)) else 0
         _post(tx, entries.release(project, session, row.parts, row.unit, at, memo, again=again))
-    stored_lots.set_hold(tx, replace(row, parts={}, step=step, state="void"))
+    lot_rows.set_hold(tx, replace(row, parts={}, step=step, state="void"))
     return True
 
 
@@ -238,7 +238,7 @@ def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") ->
 @by_locks
 def expire(tx: Tx, now: datetime) -> int:
     """Takes the rest of each lot whose time is over, by an entry each. Returns the number of lots."""
-    over = stored_lots.over(tx, now)
+    over = lot_rows.over(tx, now)
     for lot in over:
         _post(tx, entries.expire(lot, now))
     return len(over)
@@ -248,14 +248,14 @@ def expire(tx: Tx, now: datetime) -> int:
 def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit: str = CREDIT, actor: str = "") -> bool:
     """Moves the rest of a lot into another on the same terms with its grantor. Returns False if nothing is left, or if
     this was done before."""
-    known = {one.name: one for one in stored_lots.of(tx, project, unit, lock=True)}
+    known = {one.name: one for one in lot_rows.list_for(tx, project, unit, lock=True)}
     if lot not in known or into not in known:
         return False
     if (known[lot].grantor, known[lot].rate) != (known[into].grantor, known[into].rate):
         raise ValueError(f"lot {into} of {project} is another grantor's than {lot}, or at another rate")
     left = known[lot].available
     entry = entries.carry_over(project, lot, into, left, unit, at, actor=actor)
-    if left <= 0 or stored.get(tx, entry.key):
+    if left <= 0 or entry_rows.get(tx, entry.key):
         return False
     _post(tx, entry)
     return True
@@ -265,11 +265,11 @@ def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit:
 def reverse(tx: Tx, key: str, now: datetime, memo: str, *, actor: str = "") -> bool:
     """Takes a charge back, by an entry of its own. Returns False if this was done before. Raises KeyTaken if there is
     no such charge."""
-    known = stored.get(tx, key)
+    known = entry_rows.get(tx, key)
     if known is None or known.kind != "charge":
         raise KeyTaken(f"{key!r} is not a charge.", hint="Only a charge can be taken back.")
-    stored_lots.of(tx, known.project, known.unit, lock=True)
-    if stored.get(tx, f"reverse:{key}"):
+    lot_rows.list_for(tx, known.project, known.unit, lock=True)
+    if entry_rows.get(tx, f"reverse:{key}"):
         return False
     _post(tx, entries.reverse(_to_available(known), now, memo, actor=actor))
     return True
@@ -292,7 +292,7 @@ def settle(tx: Tx, entry: Entry) -> bool:
     No lot changes."""
     if entry.kind != SETTLE or any(_ours(one.account) for one in entry.postings):
         raise ValueError(f"entry {entry.key!r} is not the end of a month")
-    return stored.add(tx, entry)
+    return entry_rows.add(tx, entry)
 
 
 # ---- the chain
@@ -303,9 +303,9 @@ def settle(tx: Tx, entry: Entry) -> bool:
 
 def _post(tx: Tx, entry: Entry) -> None:
     """Writes a new entry, and changes the lots accordingly."""
-    if not stored.add(tx, entry):
+    if not entry_rows.add(tx, entry):
         raise ValueError(f"entry {entry.key} is there already")
-    stored_lots.change(tx, entry.project, entry.unit, effects(entry))
+    lot_rows.update(tx, entry.project, entry.unit, effects(entry))
 
 
 def effects(entry: Entry) -> dict[str, dict[str, int]]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import entries as stored_entries
-from ...adapters.db.queries import lots as stored_lots
-from ...adapters.db.queries import sessions as stored
-from ...adapters.db.queries import usage as records
+from ...adapters.db.queries import entries as entry_rows
+from ...adapters.db.queries import lots as lot_rows
+from ...adapters.db.queries import sessions as session_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...adapters.db.queries.usage import UsageRow
 from ...display.session_states import CHARGED, ENDED
-from ...domain.centres.state import Known
+from ...domain.centres.state import CentreState
 from ...domain.ledger.bills import Bill, nothing, price
 from ...domain.ledger.lots import OVERDRAFT
 from ...domain.pricing.tariffs import NoPrice, tariff_of
@@ -41,10 +41,10 @@ PERCENT = 10_000  # millionths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pages:
+class PriceSource:
     """The current pages of the centres and of the federation, for copies that were never charged before."""
 
-    centres: Mapping[str, Known]
+    centres: Mapping[str, CentreState]
     federation: FederationSpec
 
     def terms(self, copy: Copy) -> Terms:
@@ -65,16 +65,16 @@ class Pages:
 # ---- bringing the ledger in line with the records
 
 
-def reckon(tx: Tx, session_id: str, pages: Pages, now: datetime, cause: str = CORRECTED) -> None:
+def recharge(tx: Tx, session_id: str, pages: PriceSource, now: datetime, cause: str = CORRECTED) -> None:
     """Charges an ended session by all records that ever arrived for it, or corrects its charge; safe to repeat. `cause`
     says in words why a charge may differ from the one before."""
-    rows = stored.copies_of(tx, session_id)
-    arrived = records.of_session(tx, session_id)
+    rows = session_rows.copies_of(tx, session_id)
+    arrived = usage_rows.of_session(tx, session_id)
     if not rows or not arrived:
         return
     verdicts = weighed(tx, rows, arrived, now)
     bills = {row.copy.number: _settle_copy(tx, row, arrived, verdicts, pages, now) for row in rows if not row.copy.live}
-    lead = stored.get(tx, session_id)
+    lead = session_rows.get(tx, session_id)
     if lead is None or lead.session.live or lead.copy.live:
         return
     if priced := bills.get(lead.copy.number):
@@ -86,14 +86,14 @@ def reckon(tx: Tx, session_id: str, pages: Pages, now: datetime, cause: str = CO
 def weighed(tx: Tx, rows: Sequence[SessionCopy], arrived: Sequence[UsageRow], now: datetime) -> dict[int, Verdict]:
     """Judges a session's records now, and stores the verdicts that changed."""
     copies = {row.copy.number: submitted_job(row) for row in rows}
-    verdicts = weigh([_arrived(one) for one in arrived], copies, records.began(tx))
+    verdicts = weigh([_arrived(one) for one in arrived], copies, usage_rows.began(tx))
     for one in arrived:
         verdict = verdicts[one.id]
         if (one.state, one.reason) == (verdict.state, verdict.reason):
             continue
-        records.change(tx, one.id, state=verdict.state, reason=verdict.reason)
+        usage_rows.update(tx, one.id, state=verdict.state, reason=verdict.reason)
         if verdict.blocks:
-            stored.say(
+            session_rows.add_event(
                 tx, one.session, now, f"Not charged until an operator has reviewed its usage record: {verdict.reason}"
             )
     return verdicts
@@ -119,7 +119,12 @@ def _arrived(row: UsageRow) -> Arrived:
 
 
 def _settle_copy(
-    tx: Tx, row: SessionCopy, arrived: Sequence[UsageRow], verdicts: Mapping[int, Verdict], pages: Pages, now: datetime
+    tx: Tx,
+    row: SessionCopy,
+    arrived: Sequence[UsageRow],
+    verdicts: Mapping[int, Verdict],
+    pages: PriceSource,
+    now: datetime,
 ) -> Bill | None:
     """Returns the cost of one copy's records; None: not known yet, or there are no records."""
     copy = row.copy
@@ -132,7 +137,7 @@ def _settle_copy(
     )
     if any(verdicts[one.id].blocks for one in mine) or not all(run.final for run in runs):
         if copy.used is not None and not written_off(copy, mine):
-            stored.update_copy(tx, copy.session, copy.number, used=None)
+            session_rows.update_copy(tx, copy.session, copy.number, used=None)
         return None
     dropped = next((one for one in mine if one.decision and verdicts[one.id].state == DROPPED), None)
     if not runs and dropped is None:
@@ -144,8 +149,8 @@ def _settle_copy(
             else nothing(f"an operator decided so ({_words(dropped)})")
         )
     except NoPrice as error:
-        if str(error) not in [message for _, message in stored.log(tx, [copy.session])[copy.session]]:
-            stored.say(tx, copy.session, now, str(error))
+        if str(error) not in [message for _, message in session_rows.events_of(tx, [copy.session])[copy.session]]:
+            session_rows.add_event(tx, copy.session, now, str(error))
         return None
     _settled(tx, row, runs, priced, now)
     return priced
@@ -163,27 +168,27 @@ def _words(row: UsageRow | None) -> str:
 
 
 def _priced(
-    tx: Tx, copy: Copy, counted: Sequence[UsageRow], runs: Sequence[Usage], pages: Pages, now: datetime
+    tx: Tx, copy: Copy, counted: Sequence[UsageRow], runs: Sequence[Usage], pages: PriceSource, now: datetime
 ) -> Bill:
     """Prices the runs by the terms of the first time, which are stored then."""
     terms, digest = terms_of(tx, copy, pages)
     outages = [
         Outage(centre=copy.centre, start=start, end=end, words=words)
-        for start, end, words in records.outages_of(tx, copy.centre)
+        for start, end, words in usage_rows.outages_of(tx, copy.centre)
     ]
     priced = price(runs, terms, outages)
-    records.keep_tariff(tx, digest, copy.centre, copy.partition, serialisation.terms_document(terms), now)
+    usage_rows.keep_tariff(tx, digest, copy.centre, copy.partition, serialisation.terms_document(terms), now)
     for one in counted:
         if one.tariff != digest:
-            records.change(tx, one.id, tariff=digest)
+            usage_rows.update(tx, one.id, tariff=digest)
     return priced
 
 
-def terms_of(tx: Tx, copy: Copy, pages: Pages) -> tuple[Terms, str]:
+def terms_of(tx: Tx, copy: Copy, pages: PriceSource) -> tuple[Terms, str]:
     """Returns the terms by which a copy was first charged, or would be now, and their digest. Raises NoPrice."""
-    of_copy = (one for one in records.of_session(tx, copy.session) if one.copy == copy.number and one.tariff)
+    of_copy = (one for one in usage_rows.of_session(tx, copy.session) if one.copy == copy.number and one.tariff)
     if first := next(of_copy, None):
-        document = records.tariff(tx, first.tariff)
+        document = usage_rows.tariff(tx, first.tariff)
         assert document is not None
         return serialisation.terms_from(document), first.tariff
     terms = pages.terms(copy)
@@ -200,32 +205,32 @@ def _settled(tx: Tx, row: SessionCopy, runs: Sequence[Usage], priced: Bill, now:
     }  # fmt: skip
     if all(getattr(copy, name) == value for name, value in change.items()):
         return
-    stored.update_copy(tx, copy.session, copy.number, **change)
+    session_rows.update_copy(tx, copy.session, copy.number, **change)
     if priced.total and copy.used is None and not (row.leads and not row.session.live):
         ran = sum((one.elapsed for one in runs), timedelta())
         said = f"A further copy at {copy.centre} ran for {format_duration(ran)}: not charged."
-        stored.say(tx, copy.session, now, said)
+        session_rows.add_event(tx, copy.session, now, said)
 
 
-def ended(tx: Tx, session_id: str, pages: Pages, now: datetime) -> None:
+def ended(tx: Tx, session_id: str, pages: PriceSource, now: datetime) -> None:
     """Settles an ended session whose leading copy was settled before."""
-    reckon(tx, session_id, pages, now)
-    fresh = stored.get(tx, session_id)
+    recharge(tx, session_id, pages, now)
+    fresh = session_rows.get(tx, session_id)
     if fresh is not None and fresh.session.charged is None and not fresh.copy.used:
-        nothing_ran(tx, session_id, now)
+        close_uncharged(tx, session_id, now)
 
 
-def nothing_ran(tx: Tx, session_id: str, now: datetime) -> None:
+def close_uncharged(tx: Tx, session_id: str, now: datetime) -> None:
     close(tx, session_id, nothing("nothing ran"), now)
 
 
-def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime) -> None:
+def charge_interim(tx: Tx, session_id: str, pages: PriceSource, until: datetime, now: datetime) -> None:
     """Charges a live session for its use before `until`, the beginning of this month, by its interim record, so that
     each month has its own charges. If its final record differs, the charge is corrected at the session's end."""
-    row = stored.get(tx, session_id)
+    row = session_rows.get(tx, session_id)
     if row is None or not row.session.live or not row.copy.live or row.session.charged is not None:
         return
-    there = [one for one in records.of_session(tx, session_id) if one.copy == row.copy.number]
+    there = [one for one in usage_rows.of_session(tx, session_id) if one.copy == row.copy.number]
     counted = [one for one in there if one.state == COUNTED]
     runs = sorted(
         (serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity))
@@ -241,7 +246,7 @@ def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime
     back = take_back(tx, stale, now, f"taken back: {CORRECTED}")
     if missing:
         post(tx, row, missing, past.fee, now, last=False, back=back)
-        stored.say(
+        session_rows.add_event(
             tx,
             session_id,
             now,
@@ -251,10 +256,10 @@ def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime
 
 def settle_without(tx: Tx, copy: Copy, now: datetime) -> None:
     """Settles an ended copy for which no record will come."""
-    fresh = stored.get(tx, copy.session, copy.number)
+    fresh = session_rows.get(tx, copy.session, copy.number)
     if fresh is None or fresh.copy.live or fresh.copy.used is not None:
         return
-    stored.update_copy(tx, copy.session, copy.number, state=lifecycle.step(fresh.copy.state, "settled"), used=0)
+    session_rows.update_copy(tx, copy.session, copy.number, state=lifecycle.step(fresh.copy.state, "settled"), used=0)
     if fresh.leads and not fresh.session.live:
         close(tx, copy.session, nothing("no usage record"), now)
 
@@ -265,7 +270,7 @@ def settle_without(tx: Tx, copy: Copy, now: datetime) -> None:
 def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = CORRECTED) -> None:
     """Makes the live charges of an ended session equal to this bill: charges that are in it stay, others are taken
     back, the rest is charged. The first time, the rest of its hold is released."""
-    row = stored.get(tx, session_id)
+    row = session_rows.get(tx, session_id)
     if row is None or row.session.live:
         return
     session, copy = row
@@ -279,20 +284,22 @@ def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = COR
         _give_back(tx, session, now, priced.words)
     before = Amount(session.charged or 0)
     ended_at = copy.ended_at or session.ended_at
-    stored.update(tx, session_id, state=CHARGED, charged=priced.total.micros, ended_at=ended_at)
+    session_rows.update(tx, session_id, state=CHARGED, charged=priced.total.micros, ended_at=ended_at)
     if first:
-        stored.say(
+        session_rows.add_event(
             tx,
             session_id,
             now,
             f"Charged {priced.total}: {priced.words}." if priced.total else f"Not charged: {priced.words}.",
         )
     else:
-        stored.say(tx, session_id, now, f"Charged {priced.total} instead of {before}, because {cause}: {priced.words}.")
+        session_rows.add_event(
+            tx, session_id, now, f"Charged {priced.total} instead of {before}, because {cause}: {priced.words}."
+        )
 
 
 def _give_back(tx: Tx, session: Session, now: datetime, words: str) -> None:
-    there = stored_lots.hold(tx, session.id)
+    there = lot_rows.hold(tx, session.id)
     if there and there.state == "open":
         books.release(tx, session.project, session.id, now, words)
 
@@ -301,10 +308,10 @@ def _take_all_back(tx: Tx, session: Session, now: datetime) -> None:
     """Takes back all charges of a session while its records don't report its use; the lots that paid hold the amount
     meanwhile."""
     words = "taken back: its usage records no longer report its use"
-    back = take_back(tx, stored_entries.charges_of(tx, session.id), now, words)
+    back = take_back(tx, entry_rows.charges_of(tx, session.id), now, words)
     held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
     books.hold_again(tx, session.project, session.id, held, CREDIT, now, words)
-    stored.update(tx, session.id, state=ENDED, charged=None, held=sum(held.values()))
+    session_rows.update(tx, session.id, state=ENDED, charged=None, held=sum(held.values()))
     if session.charged:
         said = f"The charge of {Amount(session.charged)} is taken back until its records report its use."
-        stored.say(tx, session.id, now, said)
+        session_rows.add_event(tx, session.id, now, said)

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
-from ...adapters.db.queries import usage as records
+from ...adapters.db.queries import sessions as session_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...adapters.db.queries.usage import UsageRow
 from ...domain.identifiers import forgotten
 from ...domain.jobs import Ending, JobState, UsageRecord
@@ -26,7 +26,7 @@ from ...domain.usage.runs import Usage, heard_enough, matter, revised, usage_of
 from ...domain.usage.verdicts import DROP, SUSPENSE, foreign
 from ...errors import plain
 from . import charging
-from .charging import Pages
+from .charging import PriceSource
 
 BIRTH = "1"  # of every cluster: a run's time of submission distinguishes one life from another
 MOST_REVISIONS = 2**31 - 1
@@ -38,15 +38,15 @@ LATE = "It came after its session was settled without a usage record."
 
 
 def settle(
-    tx: Tx, centre: str, copies: Sequence[Copy], told: Sequence[UsageRecord], pages: Pages, now: datetime
+    tx: Tx, centre: str, copies: Sequence[Copy], told: Sequence[UsageRecord], pages: PriceSource, now: datetime
 ) -> None:
     """Stores and charges the accounting's records of ended copies."""
-    news = heard(tx, centre, told, now)
+    news = take_records(tx, centre, told, now)
     for session in sorted(news | {copy.session for copy in copies}):
-        charging.reckon(tx, session, pages, now)
+        charging.recharge(tx, session, pages, now)
 
 
-def heard(tx: Tx, centre: str, told: Iterable[UsageRecord], now: datetime) -> set[str]:
+def take_records(tx: Tx, centre: str, told: Iterable[UsageRecord], now: datetime) -> set[str]:
     """Stores a centre's records of jobs. Returns the sessions for which they are news. Where one row of a job cannot be
     read, its other rows wait too: they could be counted as other runs than they are."""
     by_job: dict[str, list[UsageRecord]] = defaultdict(list)
@@ -86,7 +86,7 @@ def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
 def as_known(tx: Tx, fresh: Usage) -> Usage:
     """Returns `fresh` with its revision among the known records of its run; the last known record, if `fresh` adds
     nothing to it."""
-    told = [one.record for one in records.of_identity(tx, identity(fresh))]
+    told = [one.record for one in usage_rows.of_identity(tx, identity(fresh))]
     before = [serialisation.usage_from(one) for one in told if not one.get("doubt") or one.get("late")]
     last = max(before, key=lambda one: (one.revision, one.final, one.seen_at), default=None)
     if last and forgotten(last.ended_by) and last.ending == fresh.ending:  # an erased person's name does not come back
@@ -98,21 +98,21 @@ def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:
     """Stores one record. Returns the session for which it is news ("": none, or not news). A repeated record changes
     nothing, except that a record whose times were doubted is judged again at the current time."""
     mark = identity(usage), serialisation.usage_digest(usage, doubt)
-    if before := records.known(tx, *mark):
+    if before := usage_rows.known(tx, *mark):
         if before.state != SUSPENSE or before.decision or before.seen_at >= now:
             return ""
-        records.change(tx, before.id, seen_at=now)
+        usage_rows.update(tx, before.id, seen_at=now)
         return before.session
     session, copy = copy_of(usage.name) or ("", 0)
-    row = stored.get(tx, session, copy) if session else None
+    row = session_rows.get(tx, session, copy) if session else None
     late = False
     costs = usage.start is not None and usage.ending not in NOT_CHARGED
     if row is not None and not doubt and costs and _closed_without(tx, row.copy):
         doubt, late = LATE, True
     fresh = replace(_row(tx, usage, row, now, doubt, late), identity=mark[0], digest=mark[1])
     if not fresh.session and _dropped_before(tx, fresh):
-        fresh = replace(fresh, state=records.DROPPED, reason="")
-    return fresh.session if records.put(tx, fresh) else ""
+        fresh = replace(fresh, state=usage_rows.DROPPED, reason="")
+    return fresh.session if usage_rows.insert(tx, fresh) else ""
 
 
 def _row(tx: Tx, usage: Usage, row: SessionCopy | None, now: datetime, doubt: str, late: bool) -> UsageRow:
@@ -124,18 +124,18 @@ def _row(tx: Tx, usage: Usage, row: SessionCopy | None, now: datetime, doubt: st
     document = (
         serialisation.usage_document(usage) | ({"doubt": doubt} if doubt else {}) | ({"late": True} if late else {})
     )
-    reason = (doubt or suspense.check(usage, now, copy=known, since=records.began(tx))) if strange else ""
+    reason = (doubt or suspense.check(usage, now, copy=known, since=usage_rows.began(tx))) if strange else ""
     return UsageRow(
         identity="", digest="", revision=_bounded(usage.revision), centre=usage.centre, session=whose[0], copy=whose[1],
         final=usage.final and (not doubt or late), over_at=over_at(usage), record=document, seen_at=now,
-        state=SUSPENSE if strange else records.REPLACED, reason=reason,
+        state=SUSPENSE if strange else usage_rows.REPLACED, reason=reason,
     )  # fmt: skip
 
 
 def _dropped_before(tx: Tx, fresh: UsageRow) -> bool:
     """Tells whether an operator dropped an equivalent record of the same run, which belongs to no session."""
     dropped = [
-        one for one in records.of_identity(tx, fresh.identity) if one.decision.startswith(DROP) and not one.session
+        one for one in usage_rows.of_identity(tx, fresh.identity) if one.decision.startswith(DROP) and not one.session
     ]
     return _said(fresh) in [_said(one) for one in dropped]
 
@@ -161,5 +161,5 @@ def _bounded(revision: object) -> int:
 def _closed_without(tx: Tx, copy: Copy) -> bool:
     """Tells whether a copy was settled although no record had reported its use."""
     return copy.used == 0 and charging.written_off(
-        copy, [one for one in records.of_session(tx, copy.session) if one.copy == copy.number]
+        copy, [one for one in usage_rows.of_session(tx, copy.session) if one.copy == copy.number]
     )

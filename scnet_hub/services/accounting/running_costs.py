@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import open_sessions as stored
+from ...adapters.db.queries import open_sessions as open_session_rows
 from ...adapters.db.queries.open_sessions import OpenRow
 from ...display.session_states import CHARGED
-from ...domain.centres.state import Load
+from ...domain.centres.state import CentreStates
 from ...domain.jobs import JobRequest
 from ...domain.pricing import rates
 from ...domain.pricing.cost_curves import Course
@@ -35,13 +35,13 @@ class Flown(NamedTuple):
         return Amount(sum(self.unpaid.values()))
 
 
-def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: datetime) -> Flown:
+def flown(tx: Tx, states: CentreStates, rows: Sequence[OpenRow], now: datetime, month: datetime) -> Flown:
     """Estimates as of `now`; `month` is when this month began. `used` may exceed the hold, if a lease could not be
     extended."""
     since = min((row.started_at for row in rows if row.started_at), default=now)
     used, hourly = dict.fromkeys((row.id for row in rows), 0), dict[str, int]()
     for some in _by_size(rows).values():
-        if (course := _course(load, some[0], min(since, now), now)) is None:
+        if (course := _course(states, some[0], min(since, now), now)) is None:
             continue
         each = course.hourly(now)
         for row in some:
@@ -51,7 +51,7 @@ def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: dat
             if row.job_live:
                 hourly[row.id] = each
     old = [row.id for row in rows if row.started_at and row.started_at < month and used[row.id]]
-    unpaid = used | {one: max(0, used[one] - paid) for one, paid in stored.paid(tx, old).items()}
+    unpaid = used | {one: max(0, used[one] - paid) for one, paid in open_session_rows.paid(tx, old).items()}
     return Flown(used, unpaid, hourly)
 
 
@@ -65,9 +65,9 @@ def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]
     return found
 
 
-def _course(load: Load, row: OpenRow, since: datetime, now: datetime) -> Course | None:
+def _course(states: CentreStates, row: OpenRow, since: datetime, now: datetime) -> Course | None:
     """Returns the cost curve of such a session at its place; None for a place that the pages no longer have."""
-    known = load.centres.get(row.centre)
+    known = states.centres.get(row.centre)
     offered = known.spec.offered(row.partition) if known else None
     if known is None or offered is None:
         return None

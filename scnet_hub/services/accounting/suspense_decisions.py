@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
-from ...adapters.db.queries import usage as records
+from ...adapters.db.queries import sessions as session_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...adapters.db.queries.usage import UsageRow
 from ...domain.usage import serialisation
 from ...domain.usage.runs import NO_TIME
 from ...domain.usage.verdicts import BELIEVE, DROP, SUSPENSE
 from ...errors import BadOption, NotFound, Refused, plain
 from . import charging
-from .charging import Pages
+from .charging import PriceSource
 
 
-def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages, now: datetime) -> UsageRow:
+def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: PriceSource, now: datetime) -> UsageRow:
     """Drops a record in suspense, or believes it; its session is charged accordingly. Raises NotFound, BadOption,
     Refused."""
-    row = records.get(tx, number)
+    row = usage_rows.get(tx, number)
     if row is None:
         raise NotFound(
             f"There is no usage record {number}.",
@@ -44,18 +44,18 @@ def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages
             hint="Drop it, or have its centre correct it.",
             code="no-usage",
         )
-    records.decide(tx, number, f"{decision}: {plain(words, 1000)}", by, now)
+    usage_rows.decide(tx, number, f"{decision}: {plain(words, 1000)}", by, now)
     if row.session:
-        stored.say(
+        session_rows.add_event(
             tx,
             row.session,
             now,
             f"An operator {'dropped' if decision == DROP else 'believed'} a usage record: {plain(words, 500)}",
         )
-        charging.reckon(tx, row.session, pages, now, f"an operator decided so ({plain(words, 300)})")
+        charging.recharge(tx, row.session, pages, now, f"an operator decided so ({plain(words, 300)})")
     elif decision == DROP:
-        records.change(tx, number, state=records.DROPPED)
-    done = records.get(tx, number)
+        usage_rows.update(tx, number, state=usage_rows.DROPPED)
+    done = usage_rows.get(tx, number)
     assert done is not None
     return done
 
@@ -72,7 +72,7 @@ def _incredible(tx: Tx, row: UsageRow) -> str:
         return "its amounts are not valid numbers"
     if any(one.tzinfo is None for one in times):
         return "its times have no zone"
-    others = records.of_identity(tx, row.identity)
+    others = usage_rows.of_identity(tx, row.identity)
     if any(one.revision == row.revision and one.decision.startswith(BELIEVE) for one in others):
         return "another record of the same run has been believed"
     return ""

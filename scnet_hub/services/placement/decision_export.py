@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import decisions as stored
+from ...adapters.db.queries import decisions as decision_rows
 from ...adapters.db.queries.decisions import DecisionRow
 from ...domain.placement import record
 from ..documents import iso
@@ -39,7 +39,7 @@ async def page(log: DecisionLog, since: datetime, until: datetime, after: str = 
     instant, after the decision of id `after`) and not after `until`. `next` is the next page's cursor, None on
     the last page; `left` counts this page's decisions too."""
     await log.flush()
-    names, now = {name: known.spec.name for name, known in log.load.centres.items()}, log.clock()
+    names, now = {name: known.spec.name for name, known in log.states.centres.items()}, log.clock()
     found = await log.db.query(_read, since, until, after, names, now)
     return {
         "as_of": iso(now),
@@ -55,11 +55,11 @@ async def page(log: DecisionLog, since: datetime, until: datetime, after: str = 
 
 
 def _read(tx: Tx, since: datetime, until: datetime, after: str, names: explanations.Names, now: datetime) -> _Page:
-    found = _Page(left=stored.count_first(tx, since, until, after))
-    for row in stored.page_of_first(tx, since, until, after, DECISIONS):
-        long = stored.inputs(tx, row.id)
+    found = _Page(left=decision_rows.count_first(tx, since, until, after))
+    for row in decision_rows.page_of_first(tx, since, until, after, DECISIONS):
+        long = decision_rows.inputs(tx, row.id)
         if long.terms not in found.terms:
-            found.terms[long.terms] = stored.terms_of(tx, long.terms)
+            found.terms[long.terms] = decision_rows.terms_of(tx, long.terms)
         terms = found.terms[long.terms]
         found.wanted |= dict.fromkeys(record.snapshots(long.inputs, terms, row.decided_at) if terms is not None else ())
         kept = {"at": row.decided_at.isoformat(), "request": long.request, "own": long.inputs, "terms": long.terms}
@@ -74,7 +74,7 @@ async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> lis
     """Returns the snapshots that are still kept."""
     found: list[Json] = []
     for start in range(0, len(wanted), AT_ONCE):
-        some = await log.db.query(stored.loads, wanted[start : start + AT_ONCE])
+        some = await log.db.query(decision_rows.loads, wanted[start : start + AT_ONCE])
         found += [
             {"centre": centre, "taken_at": at.isoformat(), "loads": loads} for (centre, at), loads in some.items()
         ]

@@ -16,17 +16,17 @@ from functools import partial
 from typing import Any
 
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import decisions as stored
-from ...adapters.db.queries import sessions as stored_sessions
+from ...adapters.db.queries import decisions as decision_rows
+from ...adapters.db.queries import sessions as session_rows
 from ...adapters.db.queries.decisions import DecisionRow
-from ...domain.centres.state import Load
+from ...domain.centres.state import CentreStates
 from ...domain.placement import record
 from ...domain.placement.placement import POLICIES, Inputs, Placement, Ranked
 from ...domain.sessions import names
 from ...domain.standard.federation import DecisionsSpec
 from ...errors import BadOption, NotFound, Refused
 from .. import tokens
-from ..periodic import attempt
+from ..periodic import run_once
 from . import accuracy, explanations
 
 Json = dict[str, Any]
@@ -43,8 +43,8 @@ NEWEST, SHOWN = 20_000, 50  # decisions that a report counts at most, and lists
 class DecisionLog:
     """Writes within others' transactions. `clock` gives the current time."""
 
-    def __init__(self, db: Database, load: Load, spec: DecisionsSpec, clock: Callable[[], datetime]) -> None:
-        self.db, self.load, self.spec, self.clock = db, load, spec, clock
+    def __init__(self, db: Database, states: CentreStates, spec: DecisionsSpec, clock: Callable[[], datetime]) -> None:
+        self.db, self.states, self.spec, self.clock = db, states, spec, clock
         self._terms: tuple[tuple[Any, ...], str] = ((), "")
         self._written = ""  # the digest of terms that are certainly in the database
         self._last: dict[str, datetime] = {}  # by centre, the last snapshot that was noted
@@ -52,7 +52,7 @@ class DecisionLog:
 
     # ---- writing
 
-    def took(self, tx: Tx, session_id: str, number: int, decision: Placement, place: Ranked, cause: str) -> None:
+    def add(self, tx: Tx, session_id: str, number: int, decision: Placement, place: Ranked, cause: str) -> None:
         """Writes that this copy is submitted to `place`; its session has been written already."""
         promised = place.range
         self._add(
@@ -66,11 +66,11 @@ class DecisionLog:
         the person was refused very often just now, nothing is written: trying everything must not fill the disk."""
         asked = names.request_document(decision.request)
         person, since = decision.request.person, decision.decided_at - SAME_WITHIN
-        last = stored.last_of(tx, person, since)
+        last = decision_rows.last_of(tx, person, since)
         if last and last[1:] == (error.code, json.loads(json.dumps(asked))):
-            stored.once_more(tx, last[0])
+            decision_rows.once_more(tx, last[0])
             error.details["decision"] = last[0]
-        elif stored.refused_since(tx, person, since) < MOST_REFUSALS:
+        elif decision_rows.refused_since(tx, person, since) < MOST_REFUSALS:
             error.details["decision"] = self._add(tx, decision, code=error.code, said=str(error))
 
     def _add(self, tx: Tx, decision: Placement, **values: Any) -> str:
@@ -82,7 +82,7 @@ class DecisionLog:
             "partition": "", "reason": decision.reason,
         }  # fmt: skip
         decision_id = tokens.new_id()
-        stored.add(
+        decision_rows.add(
             tx, id=decision_id, decided_at=at, person=decision.request.person, project=decision.request.project,
             request=names.request_document(decision.request), answer=explanations.answer(decision), inputs=own,
             terms=self._keep_terms(tx, inputs), **(usual | values),
@@ -100,10 +100,10 @@ class DecisionLog:
             self._terms = (said, digest)
         if digest == self._written:
             return digest
-        if stored.has_terms(tx, digest):  # by an earlier transaction: this one may still be rolled back
+        if decision_rows.has_terms(tx, digest):  # by an earlier transaction: this one may still be rolled back
             self._written = digest
         else:
-            stored.keep_terms(tx, digest, document or record.encode_terms(inputs.offers))
+            decision_rows.keep_terms(tx, digest, document or record.encode_terms(inputs.offers))
         return digest
 
     def _note(self, loads: Mapping[record.Snapshot, record.Loads]) -> None:
@@ -120,8 +120,8 @@ class DecisionLog:
 
     def _write(self, tx: Tx) -> list[record.Snapshot]:
         some = {key: load for key in list(self._unwritten)[:AT_ONCE] if (load := self._unwritten.get(key)) is not None}
-        new = some.keys() - stored.kept(tx, some)
-        stored.keep(tx, {key: record.encode_loads(some[key], key[1]) for key in new}, self.clock())
+        new = some.keys() - decision_rows.kept(tx, some)
+        decision_rows.keep(tx, {key: record.encode_loads(some[key], key[1]) for key in new}, self.clock())
         return list(some)
 
     # ---- keeping and deleting
@@ -140,7 +140,7 @@ class DecisionLog:
 
         while True:
             await asyncio.sleep(BREATH)
-            if not await attempt(keep, what="keeping the decision log"):
+            if not await run_once(keep, what="keeping the decision log"):
                 await asyncio.sleep(PATIENCE)
 
     async def sweep(self) -> int:
@@ -155,7 +155,7 @@ class DecisionLog:
     def _sweep(self, tx: Tx, decided: datetime, kept: datetime) -> int:
         self._written = ""
         self._last.clear()
-        return stored.sweep(tx, decided_before=decided, kept_before=kept)
+        return decision_rows.sweep(tx, decided_before=decided, kept_before=kept)
 
     # ---- reading
 
@@ -166,7 +166,7 @@ class DecisionLog:
 
     def _explain(self, tx: Tx, wanted: str, person: str) -> Json:
         rows = self._rows(tx, wanted, person)
-        long = [stored.inputs(tx, row.id) for row in rows]
+        long = [decision_rows.inputs(tx, row.id) for row in rows]
         return explanations.document(wanted, list(zip(rows, long, strict=True)), self._names(), self.clock())
 
     async def replay(self, wanted: str, person: str, policy: str = "") -> Json:
@@ -183,13 +183,13 @@ class DecisionLog:
 
     def recorded(self, tx: Tx, row: DecisionRow) -> tuple[Any, Inputs]:
         """Returns the request and the inputs of a decision. Raises NotFound where they are no longer kept."""
-        long = stored.inputs(tx, row.id)
-        terms = stored.terms_of(tx, long.terms)
+        long = decision_rows.inputs(tx, row.id)
+        terms = decision_rows.terms_of(tx, long.terms)
         wanted = record.snapshots(long.inputs, terms, row.decided_at) if terms is not None else []
         loads: dict[record.Snapshot, record.Loads]
         loads = {
             (centre, at): record.decode_loads(document, at)
-            for (centre, at), document in stored.loads(tx, wanted).items()
+            for (centre, at), document in decision_rows.loads(tx, wanted).items()
         }
         loads |= {key: load for key in wanted if (load := self._unwritten.get(key)) is not None}
         if terms is None or len(loads) < len(wanted):
@@ -204,12 +204,12 @@ class DecisionLog:
 
     def _rows(self, tx: Tx, wanted: str, person: str) -> list[DecisionRow]:
         """Returns the decisions of a session, or the decision of that id followed by the others of its session."""
-        rows = stored.of_session(tx, wanted)
-        one = None if rows else stored.get(tx, wanted)
+        rows = decision_rows.of_session(tx, wanted)
+        one = None if rows else decision_rows.get(tx, wanted)
         if one:
-            others = stored.of_session(tx, one.session) if one.session else []
+            others = decision_rows.of_session(tx, one.session) if one.session else []
             rows = [one, *(other for other in others if other.id != one.id)]
-        session = None if rows else stored_sessions.get(tx, wanted)
+        session = None if rows else session_rows.get(tx, wanted)
         if session and person in ("", session.session.person):
             raise NotFound(
                 f"The decision that placed session {wanted} at {session.copy.centre} is no longer in the log.",
@@ -231,12 +231,12 @@ class DecisionLog:
     def _report(self, tx: Tx, days: float) -> Json:
         now = self.clock()
         since = now - timedelta(days=days)
-        rows = stored.newest(tx, since, NEWEST)
-        nowhere = stored.refusals(tx, since, NEWEST // 20)
+        rows = decision_rows.newest(tx, since, NEWEST)
+        nowhere = decision_rows.refusals(tx, since, NEWEST // 20)
         describe = partial(explanations.line, names=self._names(), now=now)
         return accuracy.report(rows, nowhere, self._names(), since, now) | {
             "decisions": [describe(row) for row in rows[:SHOWN]]
         }
 
     def _names(self) -> Mapping[str, str]:
-        return {name: known.spec.name for name, known in self.load.centres.items()}
+        return {name: known.spec.name for name, known in self.states.centres.items()}

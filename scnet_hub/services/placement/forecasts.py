@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import decisions as stored
+from ...adapters.db.queries import decisions as decision_rows
 from ...domain.jobs import JobRequest
 from ...domain.placement import startup_times
 from ...domain.placement.calibration import UNTRIED
 from ...domain.placement.placement import Calibration, Forecast
-from ..periodic import rounds
+from ..periodic import run_every
 from . import accuracy
 
 EVERY = 60.0  # seconds
@@ -29,7 +29,7 @@ class Forecasts:
         self.startups: Mapping[str, Mapping[str, float]] = {}  # by app and centre
 
     async def run(self) -> None:
-        await rounds(self.learn, EVERY, what="learning from what starts took")
+        await run_every(self.learn, EVERY, what="learning from what starts took")
 
     async def learn(self) -> None:
         rows, samples = await self.db.run(self._read)
@@ -42,9 +42,9 @@ class Forecasts:
             {app: startup_times.of_app(learned, app) for _, app in learned},
         )
 
-    def _read(self, tx: Tx) -> tuple[list[stored.DecisionRow], list[stored.Sample]]:
+    def _read(self, tx: Tx) -> tuple[list[decision_rows.DecisionRow], list[decision_rows.Sample]]:
         since = self.clock() - WITHIN
-        return stored.newest(tx, since, LAST), stored.startups(tx, since)
+        return decision_rows.newest(tx, since, LAST), decision_rows.startups(tx, since)
 
     def startups_of(self, request: JobRequest) -> Mapping[str, float]:
         """Returns, by centre, how many seconds such a session takes there from its start until it is ready, where that

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from ...domain.centres.state import Load
+from ...domain.centres.state import CentreStates
 from ...domain.placement.board import Board
 from ...domain.placement.placement import Shape
 from ...domain.sessions.records import NewCopy
@@ -16,15 +16,15 @@ class LiveBoard:
     """The current offers of all centres, for the one thread that decides. News is added to the board before each
     decision."""
 
-    def __init__(self, load: Load, board: Board) -> None:
-        self.load, self.board = load, board
+    def __init__(self, states: CentreStates, board: Board) -> None:
+        self.states, self.board = states, board
         self._pending: dict[str, Mapping[str, tuple[Shape, ...]]] = {}
         self._longest = timedelta()
 
     def renew(self, newest: Callable[[datetime], Iterable[NewCopy]], now: datetime) -> Board:
         """Updates the board. `newest` reads our own live copies that were not submitted before a given time; older
         copies are in each snapshot that still counts."""
-        centres, changed = self.load.centres, self._news()
+        centres, changed = self.states.centres, self._news()
         self._longest = max([self._longest, *(centres[name].max_age for name in changed)])
         copies: defaultdict[str, list[NewCopy]] = defaultdict(list)
         for copy in newest(now - self._longest):
@@ -43,6 +43,6 @@ class LiveBoard:
     def _news(self) -> set[str]:
         """Takes out the centres with news, one by one, because other threads write meanwhile."""
         found = set()
-        while self.load.news:
-            found.add(self.load.news.popitem()[0])
+        while self.states.news:
+            found.add(self.states.news.popitem()[0])
         return found

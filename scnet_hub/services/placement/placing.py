@@ -14,8 +14,8 @@ from functools import partial
 
 from ...adapters.centre import Centre
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import sessions as stored
-from ...domain.centres.state import Load
+from ...adapters.db.queries import sessions as session_rows
+from ...domain.centres.state import CentreStates
 from ...domain.jobs import JobRequest
 from ...domain.placement.board import SHOWN, Board
 from ...domain.placement.placement import Inputs, Placement, Ranked, Usual, soonest
@@ -38,15 +38,15 @@ class Placing:
         self,
         db: Database,
         centres: Mapping[str, Centre],
-        load: Load,
+        states: CentreStates,
         clock: Callable[[], datetime],
         spec: FederationSpec,
     ) -> None:
-        self.db, self.centres, self.load, self.clock, self.spec = db, centres, load, clock, spec
+        self.db, self.centres, self.states, self.clock, self.spec = db, centres, states, clock, spec
         self.forecasts = Forecasts(db, clock)
         self.weights = Usual(**spec.placement.model_dump())
         tries = spec.second_chance.tries + spec.second_chance.copies  # a session is submitted to no more places
-        self.live = LiveBoard(load, Board(policy=partial(soonest, weights=self.weights), shown=max(SHOWN, tries)))
+        self.live = LiveBoard(states, Board(policy=partial(soonest, weights=self.weights), shown=max(SHOWN, tries)))
         self.rules = {project.id: project for project in spec.project}
         self.lease = spec.lease.length
 
@@ -80,7 +80,7 @@ class Placing:
         project = projects.resolve(tx, request.person, request.project)
         specs = [centre.spec for centre in self.centres.values()]
         refusals = {
-            **quota_check.shut(tx, specs, request, instead_of=instead_of),
+            **quota_check.refusals(tx, specs, request, instead_of=instead_of),
             **account_links.refusals(tx, specs, request.person),
         }
         return self._ranked(tx, self._ruled(tx, request, project.id), refusals, whole), books.balance(
@@ -91,7 +91,7 @@ class Placing:
         """Returns the request under its project's rules, with the centre at which the person's files are."""
         rules = self.rules.get(project, ProjectSpec(id=project))
         caps = [cap for cap in (request.max_price, rules.max_price) if cap is not None]
-        near = stored.last_centre(tx, request.person) if request.kind == "lab" else ""
+        near = session_rows.last_centre(tx, request.person) if request.kind == "lab" else ""
         return replace(
             request, project=project, centres=tuple(rules.centres), max_price=min(caps, default=None), near=near
         )
@@ -101,7 +101,7 @@ class Placing:
             self.centre(request.centre)
         now, startups = self.clock(), self.forecasts.startups_of(request)
         board = self._board(tx, now)
-        shut = {**self.load.refusals(now), **refused}
+        shut = {**self.states.refusals(now), **refused}
         decided = board.place(request, now=now, refused=shut, startups=startups, whole=whole)
         offers = tuple(board.offers.values())
         return replace(
@@ -112,7 +112,7 @@ class Placing:
         )
 
     def _board(self, tx: Tx, now: datetime) -> Board:
-        board = self.live.renew(partial(stored.newest_copies, tx), now)
+        board = self.live.renew(partial(session_rows.newest_copies, tx), now)
         board.expect(self.forecasts.forecast)
         return board
 
@@ -129,7 +129,7 @@ class Placing:
     def hold(self, request: JobRequest, place: Ranked) -> Hold:
         """Returns the hold of a session that starts there. Raises Refused where the place has no price."""
         try:
-            return quoting.hold_of(request, place, self.load, self.lease, self.clock())
+            return quoting.hold_of(request, place, self.states, self.lease, self.clock())
         except NoPrice as error:
             hint = "Choose another centre or partition; its centre's admins can give it a price."
             raise Refused(str(error), hint=hint, code=error.code, details=error.details) from error
@@ -140,7 +140,7 @@ class Placing:
         try:
             books.check(tx, project, amount, now, centre=best.offer.centre)
         except Refused as error:
-            longest = quoting.would_pass(request, best, self.load, credits(error.details["available"]), now)
+            longest = quoting.would_pass(request, best, self.states, credits(error.details["available"]), now)
             minutes = longest // timedelta(minutes=1)
             error.hint = (
                 f"With this size, a walltime of at most {minutes} min would pass. {error.hint}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...adapters.db.queries.projects import ProjectRow
 from ...domain.jobs import JobRequest
 from ...domain.sessions.quotas import NOTHING, Ceiling, Use, document, over, refused, under
@@ -46,7 +46,7 @@ def check(tx: Tx, spec: FederationSpec, project: ProjectRow, request: JobRequest
         raise error
 
 
-def shut(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of: str = "") -> dict[str, str]:
+def refusals(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of: str = "") -> dict[str, str]:
     """Returns, by centre, which of its ceilings this request would pass there now. Each copy of a session counts at its
     own centre."""
     limited = [spec for spec in specs if spec.quota.limits() or spec.quota.each.limits()]
@@ -57,7 +57,7 @@ def shut(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of
     return {centre: passed[0].words for centre, passed in found if passed}
 
 
-def told(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json:
+def quota_document(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json:
     """Returns the ceilings of a project, and of one of its members (`person` "": of none), with the current use."""
     own = of_project(tx, project)
     mine = of_person(tx, spec, project, person) if person else []
@@ -67,7 +67,7 @@ def told(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json
     }
 
 
-def told_at(tx: Tx, specs: Iterable[CentreSpec], person: str) -> dict[str, list[Json]]:
+def documents_by_centre(tx: Tx, specs: Iterable[CentreSpec], person: str) -> dict[str, list[Json]]:
     """Returns the same for the centres that have ceilings; the person's own only if `person` is given."""
     limited = [spec for spec in specs if spec.quota.limits() or spec.quota.each.limits()]
     uses = _uses_at(tx, [spec.id for spec in limited]) if limited else {}
@@ -86,10 +86,10 @@ def _at(spec: CentreSpec, uses: dict[tuple[str, str], Use], person: str) -> list
 
 
 def _use(tx: Tx, *, person: str = "", project: str = "", but: str = "") -> Use:
-    sessions, cores, gpus = stored.use(tx, person=person, project=project, but=but)
+    sessions, cores, gpus = session_rows.use(tx, person=person, project=project, but=but)
     return Use(sessions=sessions, cores=cores, gpus=gpus)
 
 
 def _uses_at(tx: Tx, centres: list[str], *, but: str = "") -> dict[tuple[str, str], Use]:
-    found = stored.uses_at(tx, centres, but=but)
+    found = session_rows.uses_at(tx, centres, but=but)
     return {who: Use(sessions=sessions, cores=cores, gpus=gpus) for who, (sessions, cores, gpus) in found.items()}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
-from ...domain.centres.state import Load
+from ...adapters.db.queries import sessions as session_rows
+from ...domain.centres.state import CentreStates
 from ...domain.jobs import JobRequest
 from ...domain.placement.placement import Ranked, allotted, memory_of, more_than_asked
 from ...domain.pricing import leases, quotes
@@ -42,12 +42,12 @@ class Hold:
         return f"{most}. {self.note}" if self.note else most
 
 
-def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, now: datetime) -> Hold:
+def hold_of(request: JobRequest, place: Ranked, states: CentreStates, length: timedelta, now: datetime) -> Hold:
     """Returns the hold for `request` at that place, with leases of that length: a quote's `first`. Raises NoPrice."""
     lasts = leases.first_for(request.kind, request.walltime, length)
     starts_at = _starts_at(place, now)
     amount = quotes.most(
-        _given(request, place), _tariff(place, load), now, starts_at + quotes.PATIENCE,
+        _given(request, place), _tariff(place, states), now, starts_at + quotes.PATIENCE,
         memory=memory_of(request, place.offer), walltime=lasts,
     )  # fmt: skip
     return Hold(
@@ -56,10 +56,10 @@ def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, n
     )  # fmt: skip
 
 
-def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, now: datetime) -> timedelta:
+def would_pass(request: JobRequest, place: Ranked, states: CentreStates, limit: Amount, now: datetime) -> timedelta:
     """Returns the longest walltime, in whole minutes, that costs no more than `limit` there. Raises NoPrice."""
     tariff, memory, starts_by = (
-        _tariff(place, load),
+        _tariff(place, states),
         memory_of(request, place.offer),
         _starts_at(place, now) + quotes.PATIENCE,
     )
@@ -77,21 +77,21 @@ def quoted(
     tx: Tx,
     request: JobRequest,
     place: Ranked,
-    load: Load,
+    states: CentreStates,
     available: Amount | None,
     now: datetime,
     length: timedelta = timedelta(),
 ) -> Quote:
     """Quotes `request` at that place. `available` is None where no project would pay; `length` is that of leases (0: no
     leases). Raises NoPrice where the centre's page has no price for the request."""
-    return _quote(request, place, load, available, now, length, _history(tx, request))
+    return _quote(request, place, states, available, now, length, _history(tx, request))
 
 
 def quoted_each(
     tx: Tx,
     request: JobRequest,
     places: Sequence[Ranked],
-    load: Load,
+    states: CentreStates,
     available: Amount | None,
     now: datetime,
     length: timedelta,
@@ -105,7 +105,7 @@ def quoted_each(
     for place in [*firsts.values()][:CENTRES]:
         one: Quote | NoPrice
         try:
-            one = _quote(request, place, load, available, now, length, history)
+            one = _quote(request, place, states, available, now, length, history)
         except NoPrice as error:
             one = error
         found.append((place, one))
@@ -115,7 +115,7 @@ def quoted_each(
 def _quote(
     request: JobRequest,
     place: Ranked,
-    load: Load,
+    states: CentreStates,
     available: Amount | None,
     now: datetime,
     length: timedelta,
@@ -124,21 +124,21 @@ def _quote(
     given = replace(_given(request, place), memory=memory_of(request, place.offer))
     first_for = leases.first_for(request.kind, request.walltime, length)
     made = quote(
-        given, _tariff(place, load), now, starts_at=_starts_at(place, now), history=history, first_for=first_for
+        given, _tariff(place, states), now, starts_at=_starts_at(place, now), history=history, first_for=first_for
     )
     return replace(made, available=available, note=more_than_asked(request, place.offer))
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:
-    return shares(stored.ended(tx, person=request.person, kind=request.kind, limit=KNOWN))
+    return shares(session_rows.ended(tx, person=request.person, kind=request.kind, limit=KNOWN))
 
 
 def _given(request: JobRequest, place: Ranked) -> JobRequest:
     return allotted(request, place.offer.load, place.offer.gpu_model)
 
 
-def _tariff(place: Ranked, load: Load) -> Tariff:
-    spec = load.centres[place.offer.centre].spec
+def _tariff(place: Ranked, states: CentreStates) -> Tariff:
+    spec = states.centres[place.offer.centre].spec
     offered = spec.offered(place.offer.partition)
     assert offered is not None  # the place is an offer of that page
     return tariff_of(spec, offered)

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from ...adapters.centre import Centre
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import accounts as stored
+from ...adapters.db.queries import accounts as account_rows
 from ...adapters.db.queries.accounts import AccountRow, ProofRow
 from ...domain import identifiers
 from ...domain.sessions import start_file
@@ -98,15 +98,15 @@ def apply(tx: Tx, specs: Iterable[CentreSpec], at: datetime) -> None:
     link that a person proved."""
     for spec in specs:
         listed = spec.identity.accounts if linked_there(spec) else {}
-        for row in stored.links(tx, centre=spec.id):
+        for row in account_rows.links(tx, centre=spec.id):
             if (row.how == "list" or row.person in listed or row.account in listed.values()) and listed.get(
                 row.person
             ) != row.account:
-                stored.end(tx, row, f"the page of {spec.id}", at)
-        known = {row.person for row in stored.links(tx, centre=spec.id)}
+                account_rows.end(tx, row, f"the page of {spec.id}", at)
+        known = {row.person for row in account_rows.links(tx, centre=spec.id)}
         for person, account in listed.items():
             if person not in known:
-                stored.link(tx, person, spec.id, account, "list", f"the page of {spec.id}", at)
+                account_rows.link(tx, person, spec.id, account, "list", f"the page of {spec.id}", at)
 
 
 def linked_there(spec: CentreSpec) -> bool:
@@ -118,12 +118,12 @@ def account_of(tx: Tx, spec: CentreSpec, person: str) -> str:
     """Returns the account under which this person's jobs run there; "" if none is linked."""
     if not linked_there(spec):
         return identifiers.account(person)
-    return next((row.account for row in stored.links(tx, person=person, centre=spec.id)), "")
+    return next((row.account for row in account_rows.links(tx, person=person, centre=spec.id)), "")
 
 
 def refusals(tx: Tx, specs: Iterable[CentreSpec], person: str) -> Mapping[str, str]:
     """Returns, by centre, why this person cannot be placed there."""
-    linked = {row.centre for row in stored.links(tx, person=person)}
+    linked = {row.centre for row in account_rows.links(tx, person=person)}
     return {
         spec.id: f"you have no account linked at {spec.name}: see `scnet accounts`"
         for spec in specs
@@ -141,7 +141,7 @@ def ask(tx: Tx, spec: CentreSpec, person: str, account: str, at: datetime) -> st
         )
     _check_free(tx, spec, person, account)
     word = secrets.token_urlsafe(18)
-    stored.ask(
+    account_rows.ask(
         tx, ProofRow(person=person, centre=spec.id, account=account, code=_hash(word), expires_at=at + PROOF_LIFE)
     )
     return word
@@ -149,7 +149,7 @@ def ask(tx: Tx, spec: CentreSpec, person: str, account: str, at: datetime) -> st
 
 def asked(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> ProofRow:
     """Returns the proof under way. Raises NotFound if there is none, or if it is too old."""
-    proof = stored.asked(tx, person, spec.id)
+    proof = account_rows.asked(tx, person, spec.id)
     if proof is None or proof.expires_at < at:
         raise NotFound(
             f"No proof for {spec.name} is under way.",
@@ -169,16 +169,16 @@ def prove(tx: Tx, spec: CentreSpec, proof: ProofRow, found: str, at: datetime) -
             "showed.", code="not-proven",
         )  # fmt: skip
     _check_free(tx, spec, proof.person, proof.account)
-    for row in stored.links(tx, person=proof.person, centre=spec.id):
-        stored.end(tx, row, proof.person, at)
-    stored.link(tx, proof.person, spec.id, proof.account, "proof", proof.person, at)
-    stored.forget(tx, proof.person, spec.id)
-    return stored.links(tx, person=proof.person, centre=spec.id)[0]
+    for row in account_rows.links(tx, person=proof.person, centre=spec.id):
+        account_rows.end(tx, row, proof.person, at)
+    account_rows.link(tx, proof.person, spec.id, proof.account, "proof", proof.person, at)
+    account_rows.forget(tx, proof.person, spec.id)
+    return account_rows.links(tx, person=proof.person, centre=spec.id)[0]
 
 
 def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
     """Ends the person's link. Raises NotFound; Refused for a link by the centre's own list."""
-    row = next(iter(stored.links(tx, person=person, centre=spec.id)), None)
+    row = next(iter(account_rows.links(tx, person=person, centre=spec.id)), None)
     if row is None:
         raise NotFound(
             f"No account of yours is linked at {spec.name}.", hint="`scnet accounts` lists them.", code="not-linked"
@@ -189,12 +189,14 @@ def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
             hint=f"Ask {spec.contact or 'the centre'} to remove it.",
             code="listed",
         )
-    stored.end(tx, row, person, at)
-    return stored.links(tx, person=person, centre=spec.id, ended=True)[-1]
+    account_rows.end(tx, row, person, at)
+    return account_rows.links(tx, person=person, centre=spec.id, ended=True)[-1]
 
 
 def _check_free(tx: Tx, spec: CentreSpec, person: str, account: str) -> None:
-    if other := next((row for row in stored.links(tx, centre=spec.id, account=account) if row.person != person), None):
+    if other := next(
+        (row for row in account_rows.links(tx, centre=spec.id, account=account) if row.person != person), None
+    ):
         raise Refused(
             f"{account} at {spec.name} has been linked to another person since {other.linked_at:%Y-%m-%d}.",
             hint=f"Ask {spec.contact or 'the centre'} if it is yours.", code="account-taken",

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import allocations as stored
-from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import allocations as allocation_rows
+from ...adapters.db.queries import lots as lot_rows
 from ...adapters.db.queries.allocations import AllocationRow
 from ...display.times import dated
 from ...domain.ledger.lots import Lot
@@ -70,10 +70,10 @@ def begun(tx: Tx, row: AllocationRow, now: datetime) -> None:
 def endings(tx: Tx, now: datetime) -> int:
     """Tells the PI and managers which unspent credits end in 30 days, 7 and 1, unless an allocation renews them.
     Returns the number of new mails."""
-    renewed = {(row.project, row.renews) for row in stored.of(tx, state="approved") if row.renews}
+    renewed = {(row.project, row.renews) for row in allocation_rows.list_for(tx, state="approved") if row.renews}
     return sum(
         _warn(tx, lot, now)
-        for lot in stored_lots.expiring(tx, now, now + WARN[0])
+        for lot in lot_rows.expiring(tx, now, now + WARN[0])
         if (lot.project, lot.name) not in renewed
     )
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import allocations as stored
-from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import allocations as allocation_rows
+from ...adapters.db.queries import lots as lot_rows
 from ...adapters.db.queries.allocations import AllocationRow
 from ...domain.ledger.lots import Lot
 from ...errors import BadOption, NotFound, Refused
@@ -44,13 +44,13 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
     possible. Raises Refused, BadOption."""
     projects.as_manager(tx, person, wish.project)
     _possible(wish, now, centres)
-    if wish.renews and (before := stored.get(tx, wish.renews)) and before.project != wish.project:
+    if wish.renews and (before := allocation_rows.get(tx, wish.renews)) and before.project != wish.project:
         raise BadOption(f"Allocation {wish.renews} is of another project.", details={"field": "renews"})
     if wish.renews and _standing(tx, wish.renews).state != "active":
         raise BadOption(
             f"Allocation {wish.renews} is not active, so there is nothing to renew.", hint="Ask for a new one."
         )
-    if len(stored.of(tx, project=wish.project, state="requested")) >= OPEN:
+    if len(allocation_rows.list_for(tx, project=wish.project, state="requested")) >= OPEN:
         raise Refused(
             f"Project {wish.project} has {OPEN} requests that wait for an answer.",
             hint="Withdraw one first.",
@@ -61,7 +61,7 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
         centres=wish.centres, begins_at=wish.begins_at, ends_at=wish.ends_at, state="requested", asked_by=person,
         asked_at=now, words=wish.words, decided_by="", decided_at=None, answer="", renews=wish.renews,
     )  # fmt: skip
-    stored.put(tx, row)
+    allocation_rows.insert(tx, row)
     allocation_mails.asked(tx, row, now)
     return row
 
@@ -104,7 +104,7 @@ def approve(
     """Grants the request, or another `amount`; the allocation begins at once if it is time. `grantors` maps each
     grantor to its budget (None: no limit); with no grantors, any name is allowed."""
     row = _waiting(tx, allocation)
-    before = stored.get(tx, row.renews) if row.renews else None
+    before = allocation_rows.get(tx, row.renews) if row.renews else None
     if before and before.grantor != grantor:
         raise BadOption(
             f"{row.renews} was granted by {before.grantor}: {grantor} cannot renew it.", hint="Grant a new one."
@@ -115,7 +115,7 @@ def approve(
             "An approved amount must be more than 0.", hint="Decline it instead.", details={"field": "amount"}
         )
     _within_budget(tx, grantor, Amount(micros, row.unit), grantors or {})
-    stored.change(
+    allocation_rows.update(
         tx,
         row.id,
         state="approved",
@@ -140,9 +140,11 @@ def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, 
     if budget is None:
         return
     promised = sum(
-        row.micros for row in stored.of(tx, state="approved") if row.grantor == grantor and row.unit == amount.unit
+        row.micros
+        for row in allocation_rows.list_for(tx, state="approved")
+        if row.grantor == grantor and row.unit == amount.unit
     )
-    given = Amount(stored_lots.given_by(tx, grantor, amount.unit) + promised, amount.unit)
+    given = Amount(lot_rows.given_by(tx, grantor, amount.unit) + promised, amount.unit)
     if given + amount > budget:
         left = Amount(max(0, budget.micros - given.micros), amount.unit)
         raise Refused(
@@ -157,7 +159,7 @@ def decline(tx: Tx, allocation: str, by: str, words: str, now: datetime) -> Allo
         hint = "Say what would have to be different."
         raise BadOption("Give a reason for declining the request.", hint=hint, details={"field": "words"})
     row = _waiting(tx, allocation)
-    stored.change(tx, row.id, state="declined", decided_by=by, decided_at=now, answer=words[:WORDS])
+    allocation_rows.update(tx, row.id, state="declined", decided_by=by, decided_at=now, answer=words[:WORDS])
     return _answered(tx, allocation, now)
 
 
@@ -170,16 +172,16 @@ def _answered(tx: Tx, allocation: str, now: datetime) -> AllocationRow:
 def withdraw(tx: Tx, allocation: str, person: str, now: datetime) -> AllocationRow:
     row = _waiting(tx, allocation)
     projects.as_manager(tx, person, row.project)
-    stored.change(tx, row.id, state="withdrawn", decided_by=person, decided_at=now)
+    allocation_rows.update(tx, row.id, state="withdrawn", decided_by=person, decided_at=now)
     return _standing(tx, allocation)
 
 
 def renew(tx: Tx, now: datetime) -> int:
     """Begins and ends the allocations that are due. Returns their number. May be repeated safely."""
-    due = stored.due(tx, now)
+    due = allocation_rows.due(tx, now)
     for row in due:
         if row.state == "active":
-            stored.change(tx, row.id, state="ended")
+            allocation_rows.update(tx, row.id, state="ended")
         else:
             _begin(tx, row, now)
     return len(due)
@@ -200,7 +202,7 @@ def _begin(tx: Tx, row: AllocationRow, now: datetime) -> None:
     )
     if row.renews:
         books.carry_over(tx, row.project, row.renews, row.id, now, unit=row.unit, actor=row.decided_by)
-    stored.change(tx, row.id, state="active")
+    allocation_rows.update(tx, row.id, state="active")
     allocation_mails.begun(tx, row, now)
 
 
@@ -215,7 +217,7 @@ def _waiting(tx: Tx, allocation: str) -> AllocationRow:
 
 
 def _standing(tx: Tx, allocation: str) -> AllocationRow:
-    row = stored.get(tx, allocation)
+    row = allocation_rows.get(tx, allocation)
     if row is None:
         raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocations list` shows yours.")
     return row

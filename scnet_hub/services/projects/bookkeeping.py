@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ...adapters.db.database import Database
 from ..accounting import audit, books, sealing
 from ..accounting.audit import Audit
-from ..periodic import rounds
+from ..periodic import run_every
 from . import allocation_mails, allocations
 
 EVERY = 5.0  # seconds from one look to the next
@@ -24,7 +24,7 @@ class Bookkeeping:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        await rounds(self.once, EVERY, what="keeping the books")
+        await run_every(self.once, EVERY, what="keeping the books")
 
     async def once(self) -> None:
         """Does all work that is due."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import persons as stored
+from ...adapters.db.queries import persons as person_rows
 from ...domain import identifiers
 from ...domain.standard.centre import CentreSpec
 from ...domain.standard.federation import FederationSpec
@@ -48,7 +48,7 @@ def forget(
             hint="Remove the name from them and restart the broker, which would otherwise store the name again.",
             code="still-named", details={"where": where},
         )  # fmt: skip
-    if waits := stored.open_sessions(tx, person):
+    if waits := person_rows.open_sessions(tx, person):
         named = ", ".join(waits[:SHOWN]) + (", ..." if len(waits) > SHOWN else "")
         raise Refused(
             f"{person} has {len(waits)} session{'s' * (len(waits) != 1)} still running or not charged yet: {named}.",
@@ -56,13 +56,13 @@ def forget(
             "which.",
             code="sessions-open", details={"sessions": waits},
         )  # fmt: skip
-    if not stored.known(tx, person):
+    if not person_rows.known(tx, person):
         raise NotFound(
             f"No data is stored about {plain(person, 64)!r}.",
             hint="Give the name as the hub has it.",
             code="unknown-person",
         )
-    work = stored.Eraser(tx, person, stored.aliases(tx, person), instead)
+    work = person_rows.Eraser(tx, person, person_rows.aliases(tx, person), instead)
     work.memberships()
     work.end_links(by, now)
     work.letters()

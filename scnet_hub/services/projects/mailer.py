@@ -21,13 +21,13 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import mails as stored
+from ...adapters.db.queries import mails as mail_rows
 from ...adapters.db.queries.mails import MailRow
 from ...adapters.secret_files import read_secret
 from ...domain.identifiers import forgotten
 from ...domain.standard.federation import DOMAIN, MailSpec
 from ...errors import ScnetError, plain
-from ..periodic import rounds
+from ..periodic import run_every
 
 log = logging.getLogger(__name__)
 OPERATORS = ""  # in place of a person
@@ -49,7 +49,7 @@ def write(tx: Tx, key: str, person: str, subject: str, body: str, now: datetime)
         key=_key(key), person=person, subject=" ".join(plain(subject, 200).split()),
         body=plain(body, 20_000).strip() + "\n", written_at=now, sent_at=None, next_at=now, tries=0, trouble="",
     )  # fmt: skip
-    return stored.put(tx, row)
+    return mail_rows.insert(tx, row)
 
 
 def _key(whole: str) -> str:
@@ -86,7 +86,7 @@ class NoUse(Exception):
 Troubles = dict[str, Exception]  # by key
 
 
-class Mails:
+class Mailer:
     """The outbox of a federation, and the server of its `[mail]`."""
 
     def __init__(self, db: Database, spec: MailSpec, clock: Callable[[], datetime]) -> None:
@@ -94,12 +94,12 @@ class Mails:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        await rounds(self.once, EVERY, what="sending mails")
+        await run_every(self.once, EVERY, what="sending mails")
 
     async def once(self) -> None:
         """Sends the mails that are due."""
-        await self.db.run(stored.forget, self.clock() - KEPT)
-        while rows := await self.db.run(stored.due, self.clock(), BATCH):
+        await self.db.run(mail_rows.forget, self.clock() - KEPT)
+        while rows := await self.db.run(mail_rows.due, self.clock(), BATCH):
             send = deliver if self.spec.host else refuse
             await self.db.run(self._settle, rows, await asyncio.to_thread(send, self.spec, rows))
 
@@ -108,12 +108,12 @@ class Mails:
         for row in rows:
             trouble = troubles.get(row.key)
             if trouble is None:
-                stored.change(tx, row.key, sent_at=now, next_at=None, tries=row.tries + 1, trouble="")
+                mail_rows.update(tx, row.key, sent_at=now, next_at=None, tries=row.tries + 1, trouble="")
                 continue
             next_at = None if isinstance(trouble, NoUse) else now + min(FIRST_PAUSE * 2**row.tries, LONGEST_PAUSE)
             if next_at and next_at > row.written_at + GIVEN_UP:
                 next_at = None
-            stored.change(tx, row.key, next_at=next_at, tries=row.tries + 1, trouble=plain(str(trouble), 500))
+            mail_rows.update(tx, row.key, next_at=next_at, tries=row.tries + 1, trouble=plain(str(trouble), 500))
             if self.spec.host:
                 log.warning(
                     "mail %s %s: %s",

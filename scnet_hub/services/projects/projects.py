@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import projects as stored
-from ...adapters.db.queries import sessions as stored_sessions
+from ...adapters.db.queries import projects as project_rows
+from ...adapters.db.queries import sessions as session_rows
 from ...adapters.db.queries.projects import MemberRow, ProjectRow
 from ...domain.standard.federation import GrantSpec, ProjectSpec
 from ...errors import NotEntitled, Overdrawn
@@ -20,7 +20,7 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
     """Makes the stored projects equal to those of the federation's page; a grant is given once per name. A project that
     is no longer on the page stays, with its ledger, but has no members, so no session can be started on it."""
     specs = list(specs)
-    stored.empty_all_but(tx, [spec.id for spec in specs])
+    project_rows.empty_all_but(tx, [spec.id for spec in specs])
     for spec in specs:
         quota = spec.quota
         row = ProjectRow(
@@ -31,7 +31,7 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
             max_gpus=quota.gpus,
             kind=spec.kind,
         )
-        stored.put(tx, row, members(spec))
+        project_rows.upsert(tx, row, members(spec))
         for lot, said in spec.grants.items():
             one = said if isinstance(said, GrantSpec) else GrantSpec(amount=said)
             books.grant(
@@ -52,12 +52,12 @@ def members(spec: ProjectSpec) -> list[MemberRow]:
 
 
 def of(tx: Tx, person: str) -> list[ProjectRow]:
-    return stored.of(tx, person)
+    return project_rows.list_for(tx, person)
 
 
 def leaders(tx: Tx, project: str) -> list[str]:
     """Returns the project's PI and managers; all its members where it has neither."""
-    people = stored.people(tx, project)
+    people = project_rows.people(tx, project)
     return [one.person for one in people if one.role != "member"] or [one.person for one in people]
 
 
@@ -67,7 +67,7 @@ def as_manager(tx: Tx, person: str, project: str) -> None:
     leading = leaders(tx, project)
     if person in leading:
         return
-    if person not in [one.person for one in stored.people(tx, project)]:
+    if person not in [one.person for one in project_rows.people(tx, project)]:
         raise NotEntitled(
             f"Project {project!r} does not exist or {person} is not a member of it.", code="unknown-project"
         )
@@ -88,7 +88,7 @@ def leads(tx: Tx, person: str, project: str) -> bool:
 def oversees(tx: Tx, person: str, project: str) -> bool:
     """Tells whether they may see each member's spending in that project: its PI and managers may. Members see their own
     rows and the project's sums, also where it has neither."""
-    return any(one.person == person and one.role != "member" for one in stored.people(tx, project))
+    return any(one.person == person and one.role != "member" for one in project_rows.people(tx, project))
 
 
 class Cap(NamedTuple):
@@ -105,11 +105,11 @@ class Cap(NamedTuple):
 
 def cap_of(tx: Tx, project: str, person: str) -> Cap | None:
     """Returns the person's cap; None for a person without one."""
-    cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)
+    cap = next((one.cap for one in project_rows.people(tx, project) if one.person == person), None)
     return (
         None
         if cap is None
-        else Cap(Amount(cap), *(Amount(micros) for micros in stored_sessions.spent_by(tx, project, person)))
+        else Cap(Amount(cap), *(Amount(micros) for micros in session_rows.spent_by(tx, project, person)))
     )
 
 
@@ -130,7 +130,7 @@ def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
 
 def resolve(tx: Tx, person: str, wanted: str) -> ProjectRow:
     """Returns the project that a request of `person` is booked on: `wanted`, or the first. Raises NotEntitled."""
-    mine = stored.of(tx, person)
+    mine = project_rows.list_for(tx, person)
     if not mine:
         raise NotEntitled(
             f"{person} is in no project, so there is nothing to book a session on.",

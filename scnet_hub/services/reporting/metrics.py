@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ...adapters.db.database import Database
-from ...adapters.db.queries import sessions as stored
-from ...domain.centres.health import Asked
-from ...domain.centres.state import Load
+from ...adapters.db.queries import sessions as session_rows
+from ...domain.centres.health import ProbeResult
+from ...domain.centres.state import CentreStates
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STATES = ("up", "stale", "down", "unknown")
@@ -23,8 +23,8 @@ STATES = ("up", "stale", "down", "unknown")
 class Metrics:
     """One registry per broker, so that several brokers can live in one process."""
 
-    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime]) -> None:
-        self.db, self.load, self.clock = db, load, clock
+    def __init__(self, db: Database, states: CentreStates, clock: Callable[[], datetime]) -> None:
+        self.db, self.states, self.clock = db, states, clock
         self.registry = CollectorRegistry()
         labels = ("centre", "program")
         self._asked = Counter(
@@ -45,7 +45,7 @@ class Metrics:
         )
         self._sessions = Gauge("scnet_sessions", "Live sessions.", ("centre", "kind", "state"), registry=self.registry)
 
-    def asked(self, centre: str, step: Asked) -> None:
+    def asked(self, centre: str, step: ProbeResult) -> None:
         """Counts a command that was run at that centre. Further steps found in its answer are not counted."""
         if step.hop == "login":
             self._asked.labels(centre, step.program, "no" if step.error else "yes").inc()
@@ -54,12 +54,12 @@ class Metrics:
     async def text(self) -> bytes:
         """Returns all metrics in Prometheus's text format."""
         now = self.clock()
-        for name, known in self.load.centres.items():
+        for name, known in self.states.centres.items():
             if known.snapshot:
                 self._age.labels(name).set((now - known.snapshot.taken_at).total_seconds())
             for state in STATES:
                 self._state.labels(name, state).set(known.state(now) == state)
-        counts = await self.db.query(stored.count_live)
+        counts = await self.db.query(session_rows.count_live)
         self._sessions.clear()
         for (centre, kind, state), count in counts.items():
             self._sessions.labels(centre, kind, state).set(count)

@@ -11,19 +11,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import accounts as stored_accounts
-from ...adapters.db.queries import allocations as stored_allocations
-from ...adapters.db.queries import entries as stored_entries
-from ...adapters.db.queries import lots as stored_lots
-from ...adapters.db.queries import open_sessions as stored_open
-from ...adapters.db.queries import projects as stored_projects
-from ...adapters.db.queries import sessions as stored
-from ...adapters.db.queries import usage as stored_usage
+from ...adapters.db.queries import accounts as account_rows
+from ...adapters.db.queries import allocations as allocation_rows
+from ...adapters.db.queries import entries as entry_rows
+from ...adapters.db.queries import lots as lot_rows
+from ...adapters.db.queries import open_sessions as open_session_rows
+from ...adapters.db.queries import projects as project_rows
+from ...adapters.db.queries import sessions as session_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...adapters.db.queries.open_sessions import OpenRow
 from ...adapters.db.queries.projects import ProjectRow
 from ...domain.centres.orphan import Orphan
 from ...domain.centres.session_warnings import Lease, Notice, notices
-from ...domain.centres.state import Load
+from ...domain.centres.state import CentreStates
 from ...domain.ledger.entries import Entry
 from ...domain.paging import MOST, page
 from ...domain.sessions.lifecycle import walltime_end
@@ -60,23 +60,23 @@ class SessionPage:
 class Reports:
     """Reports on the centres in `load`; `clock` gives the current time."""
 
-    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
-        self.db, self.load, self.clock, self.spec = db, load, clock, spec
-        self.spending = Spending(db, load, clock, spec.time_zone)
-        self.briefs = Briefs(load, lambda row: self.warnings(row, row))
+    def __init__(self, db: Database, states: CentreStates, clock: Callable[[], datetime], spec: FederationSpec) -> None:
+        self.db, self.states, self.clock, self.spec = db, states, clock, spec
+        self.spending = Spending(db, states, clock, spec.time_zone)
+        self.briefs = Briefs(states, lambda row: self.warnings(row, row))
 
     async def sessions(self, rows: list[SessionCopy], *, whole: bool = False) -> list[Json]:
         return await self.db.query(self._sessions, rows, whole)
 
     def _sessions(self, tx: Tx, rows: list[SessionCopy], whole: bool) -> list[Json]:
-        events = stored.log(tx, [session.id for session, _ in rows])
+        events = session_rows.events_of(tx, [session.id for session, _ in rows])
         ended = [session.id for session, _ in rows if not session.live]
-        codes = stored_usage.exit_codes(tx, ended) if ended else {}
-        unpaid = self.flown(tx, [stored_open.of(row) for row in rows]).unpaid
+        codes = usage_rows.exit_codes(tx, ended) if ended else {}
+        unpaid = self.flown(tx, [open_session_rows.open_row(row) for row in rows]).unpaid
         found = [
             documents.session(
                 row,
-                self.load.centres.get(row.copy.centre),
+                self.states.centres.get(row.copy.centre),
                 events[row.session.id],
                 Amount(unpaid[row.session.id]),
                 warnings=self.warnings(*row),
@@ -89,7 +89,7 @@ class Reports:
     def flown(self, tx: Tx, rows: Sequence[OpenRow]) -> Flown:
         """Returns the estimated cost of these sessions so far, by the prices of their places."""
         now = self.clock()
-        return flown(tx, self.load, rows, now, self.spending.month(now))
+        return flown(tx, self.states, rows, now, self.spending.month(now))
 
     async def page(self, person: str, page: SessionPage, *, tokens: bool) -> tuple[list[Json], str]:
         """Returns a page of live sessions, of `person` or ("") of everyone, and where the next page begins: "" on the
@@ -99,11 +99,11 @@ class Reports:
 
     def _page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
         self._check_after(tx, person, page)
-        rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1)
+        rows = session_rows.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1)
         begins = rows[page.limit - 1].session.id if len(rows) > page.limit else ""
         rows = rows[: page.limit]
         if page.ended and not begins:
-            rows += stored.ended(tx, person=person, kind=page.kind, limit=ENDED)
+            rows += session_rows.ended(tx, person=person, kind=page.kind, limit=ENDED)
         found = self._sessions(tx, rows, False)
         if tokens:
             found = [
@@ -116,7 +116,7 @@ class Reports:
         return self.briefs.page(tx, person=person, kind=page.kind, after=page.after, limit=page.limit, tokens=tokens)
 
     def _check_after(self, tx: Tx, person: str, page: SessionPage) -> None:
-        row = stored.get(tx, page.after) if page.after else None
+        row = session_rows.get(tx, page.after) if page.after else None
         if page.after and (row is None or person not in ("", row.session.person)):
             raise BadOption(
                 f"after: {page.after!r} is not the id of a session.", hint="Use the `next` of the previous page."
@@ -124,13 +124,13 @@ class Reports:
 
     def _whole(self, tx: Tx, row: SessionCopy) -> Json:
         """Returns the fields that only the document of one session has."""
-        behind = stored.next_in_line(tx, row.session.id)
-        centres = {name: known.spec.name for name, known in self.load.centres.items()}
+        behind = session_rows.next_in_line(tx, row.session.id)
+        centres = {name: known.spec.name for name, known in self.states.centres.items()}
         return {
             "placement": row.session.placement,
             "copies": [
                 documents.copy(one, centres.get(one.copy.centre, one.copy.centre))
-                for one in stored.copies_of(tx, row.session.id)
+                for one in session_rows.copies_of(tx, row.session.id)
             ],
             "successor": documents.successor(behind, centres.get(behind.copy.centre, behind.copy.centre))
             if behind
@@ -140,19 +140,19 @@ class Reports:
 
     async def orphans(self, found: Iterable[Orphan]) -> Json:
         """Returns jobs without a session, and sessions without a job."""
-        rows = [row for row in await self.db.query(stored.live_copies) if row.copy.forgotten_since]
+        rows = [row for row in await self.db.query(session_rows.live_copies) if row.copy.forgotten_since]
         return {
             "jobs": [documents.orphan(one) for one in found],
             "sessions": [
-                documents.forgotten(row, self.load.centres[row.copy.centre])
+                documents.forgotten(row, self.states.centres[row.copy.centre])
                 for row in rows
-                if row.copy.centre in self.load.centres
+                if row.copy.centre in self.states.centres
             ],
         }
 
     def warnings(self, session: Session | BriefRow, copy: Copy | BriefRow) -> list[Notice]:
         """Returns the warnings for the owner of a live session, whose leading copy is `copy`."""
-        known, now = self.load.centres.get(copy.centre), self.clock()
+        known, now = self.states.centres.get(copy.centre), self.clock()
         if known is None or not session.live:
             return []
         spec = known.spec
@@ -170,10 +170,10 @@ class Reports:
         return await self.db.query(self._centres, person, names)
 
     def _centres(self, tx: Tx, person: str, names: Sequence[str]) -> list[Json]:
-        wanted = {name: self.load.centres[name] for name in names or self.load.centres}
-        rows = stored.live(tx, person=person) if person else []
-        mine = {row.centre: row.account for row in stored_accounts.links(tx, person=person)} if person else {}
-        ceilings = quota_check.told_at(tx, [known.spec for known in wanted.values()], person)
+        wanted = {name: self.states.centres[name] for name in names or self.states.centres}
+        rows = session_rows.live(tx, person=person) if person else []
+        mine = {row.centre: row.account for row in account_rows.links(tx, person=person)} if person else {}
+        ceilings = quota_check.documents_by_centre(tx, [known.spec for known in wanted.values()], person)
         return [
             documents.centre(known, rows, mine.get(name, ""), self.clock()) | {"quota": ceilings.get(name, [])}
             for name, known in wanted.items()
@@ -181,7 +181,7 @@ class Reports:
 
     async def account_links(self, person: str, *, ended: bool, after: str, limit: int) -> Page:
         """Returns the links of `person`, or ("") of everyone; with `ended` the whole history."""
-        rows = await self.db.query(stored_accounts.links, person=person, ended=ended)
+        rows = await self.db.query(account_rows.links, person=person, ended=ended)
         found, following = page(rows, lambda row: str(row.id), after, limit)
         return [documents.account_link(row) for row in found], following
 
@@ -190,15 +190,15 @@ class Reports:
         return await self.db.query(self._balances, person, after, limit)
 
     def _balances(self, tx: Tx, person: str, after: str, limit: int) -> Page:
-        mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
+        mine = project_rows.list_for(tx, person) if person else project_rows.all_projects(tx)
         found, following = page(mine, lambda project: project.id, after, limit)
         return [self._balance(tx, project, person) for project in found], following
 
     def _balance(self, tx: Tx, project: ProjectRow, person: str) -> Json:
-        rows = stored_open.uncharged(tx, project=project.id)
+        rows = open_session_rows.uncharged(tx, project=project.id)
         flights = self.flown(tx, rows)
         in_flight = flights.total()
-        lots = stored_lots.of(tx, project.id, CREDIT)
+        lots = lot_rows.list_for(tx, project.id, CREDIT)
         ending = allocations.ending(lots, self.clock())
         over = Amount(sum(max(0, flights.used[row.id] - row.held) for row in rows))
         # what exceeds the hold of a session will be taken from the available credits
@@ -210,7 +210,7 @@ class Reports:
         }
         return (
             found
-            | quota_check.told(tx, self.spec, project, person)
+            | quota_check.quota_document(tx, self.spec, project, person)
             | self.spending.outlook(tx, project.id, lots, rows, flights)
         )
 
@@ -220,8 +220,8 @@ class Reports:
         return page(found, lambda one: str(one["id"]), after, limit)
 
     def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
-        mine = {one.id for one in stored_projects.of(tx, person)} if person else None
-        rows = stored_allocations.of(tx, project=project, state=state)
+        mine = {one.id for one in project_rows.list_for(tx, person)} if person else None
+        rows = allocation_rows.list_for(tx, project=project, state=state)
         return [documents.allocation(row) for row in rows if mine is None or row.project in mine]
 
     async def project(self, person: str, project: str) -> Json | None:
@@ -230,16 +230,16 @@ class Reports:
         return await self.db.query(self._project, person, project)
 
     def _project(self, tx: Tx, person: str, project: str) -> Json | None:
-        row = stored_projects.get(tx, project)
-        if row is None or (person and project not in [one.id for one in stored_projects.of(tx, person)]):
+        row = project_rows.get(tx, project)
+        if row is None or (person and project not in [one.id for one in project_rows.list_for(tx, person)]):
             return None
         sees_all = not person or projects.oversees(tx, person, project)
         people = [
-            documents.member(one, *stored.spent_by(tx, project, one.person)) if sees_all or one.person == person
+            documents.member(one, *session_rows.spent_by(tx, project, one.person)) if sees_all or one.person == person
             else documents.other_member(one)
-            for one in stored_projects.people(tx, project)
+            for one in project_rows.people(tx, project)
         ]  # fmt: skip
-        lots, found = stored_lots.of(tx, project, CREDIT), self._balance(tx, row, person)
+        lots, found = lot_rows.list_for(tx, project, CREDIT), self._balance(tx, row, person)
         return found | {
             "kind": row.kind, "members": people, "sees_all": sees_all, "lots": [documents.lot(one) for one in lots],
             "allocations": self._allocations(tx, "", project, ""),
@@ -255,9 +255,9 @@ class Reports:
         return {"entries": listed, "next": listed[-1]["id"] if len(found) > limit else None}
 
     def _entries(self, tx: Tx, person: str, project: str, limit: int, after: int) -> list[tuple[int, Entry]]:
-        if person and project not in [one.id for one in stored_projects.of(tx, person)]:
+        if person and project not in [one.id for one in project_rows.list_for(tx, person)]:
             raise NotFound(
                 f"You have no project {project!r}.", hint="`scnet balances` lists them.", code="unknown-project"
             )
         whose = "" if not person or projects.oversees(tx, person, project) else person
-        return stored_entries.newest(tx, project, limit, after, person=whose)
+        return entry_rows.newest(tx, project, limit, after, person=whose)

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import open_sessions as stored_open
-from ...adapters.db.queries import spending as stored
+from ...adapters.db.queries import open_sessions as open_session_rows
+from ...adapters.db.queries import spending as spending_rows
 from ...adapters.db.queries.open_sessions import OpenRow
 from ...adapters.db.queries.spending import ChargeRow
 from ...display import endings
 from ...display.times import parse_instant
-from ...domain.centres.state import Load
+from ...domain.centres.state import CentreStates
 from ...domain.ledger.burn_down import burn_down, runs_out_at
 from ...domain.ledger.lots import Lot
 from ...domain.sessions.records import SessionCopy
@@ -53,8 +53,8 @@ class Recent(NamedTuple):
 class Spending:
     """Reports from the ledger in `db`, with the running sessions at the centres in `load`."""
 
-    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], zone: str) -> None:
-        self.db, self.load, self.clock = db, load, clock
+    def __init__(self, db: Database, states: CentreStates, clock: Callable[[], datetime], zone: str) -> None:
+        self.db, self.states, self.clock = db, states, clock
         self.zone = ZoneInfo(zone)
         self._recent: dict[str, Recent] = {}
 
@@ -86,7 +86,7 @@ class Spending:
         known = self._recent.get(project)
         if known and (known.spent, known.today) == (spent, days[-1]):
             return known
-        rows = stored.charges(
+        rows = spending_rows.charges(
             tx, self.midnight(days[0]), now + LONGEST, project=project, after=known.after if known else 0, unit=CREDIT
         )
         sums = dict.fromkeys(days, 0)
@@ -95,9 +95,10 @@ class Spending:
             sums[day] += row.micros
         after = min((row.id for row in rows), default=known.after + 1 if known else 1) - 1
         record = max(
-            (row.recorded_at for row in rows), default=known.record if known else stored.last_charged(tx, project)
+            (row.recorded_at for row in rows),
+            default=known.record if known else spending_rows.last_charged(tx, project),
         )
-        began = known.began if known and known.began else stored.began(tx, project)
+        began = known.began if known and known.began else spending_rows.began(tx, project)
         found = Recent(spent=spent, today=days[-1], after=after, days=tuple(sums.values()), began=began, record=record)
         self._recent[project] = found
         return found
@@ -120,7 +121,7 @@ class Spending:
 
     def _looked(self, centres: Iterable[str], now: datetime) -> datetime:
         """Returns the time of the oldest look on which the amount in flight is based."""
-        known = [self.load.centres[one].snapshot for one in centres if one in self.load.centres]
+        known = [self.states.centres[one].snapshot for one in centres if one in self.states.centres]
         return min((one.taken_at for one in known if one), default=now)
 
     def burning(self, tx: Tx, project: str, lots: Sequence[Lot], flying: float) -> Json:
@@ -131,7 +132,7 @@ class Spending:
         rate = self.rate(recent, in_flight, now)
         ahead = burn_down(lots, in_flight.micros, rate.micros, now) if rate is not None else ()
         left = sum(lot.available + lot.held for lot in lots)
-        changes = stored.moved(tx, project, CREDIT, now - BACK)[::-1]
+        changes = spending_rows.moved(tx, project, CREDIT, now - BACK)[::-1]
         past: list[Json] = []
         for back, day in enumerate(reversed(self._days(now, BACK.days))):
             end = now if not back else self.midnight(day + timedelta(days=1))
@@ -160,10 +161,12 @@ class Spending:
         person = question.person if operator else seen(tx, asker, question.project, question.person)
         now = self.clock()
         until = question.until or now + timedelta(days=1)  # includes charges that a centre's clock dates ahead
-        rows = stored.charges(tx, question.since, until, project=question.project, person=person, unit=CREDIT)
+        rows = spending_rows.charges(tx, question.since, until, project=question.project, person=person, unit=CREDIT)
         asked_now = question.since <= now < until
-        running = stored_open.uncharged(tx, project=question.project, person=person, begun=True) if asked_now else []
-        unpaid = flown(tx, self.load, running, now, self.month(now)).unpaid
+        running = (
+            open_session_rows.uncharged(tx, project=question.project, person=person, begun=True) if asked_now else []
+        )
+        unpaid = flown(tx, self.states, running, now, self.month(now)).unpaid
         flights = {one: micros for one, micros in unpaid.items() if micros}
         runs = {row.id: row for row in running if row.id in flights}
         count, found = MADE[question.by](self, tx, question, rows, runs, flights)
@@ -205,7 +208,7 @@ class Spending:
         }
         order = sorted(latest, key=lambda one: (one in runs, latest[one], one), reverse=True)
         page = question.of(order)
-        known = stored.by_id(tx, page)
+        known = spending_rows.by_id(tx, page)
         charges: dict[str, list[Json]] = {one: [] for one in page}
         for row in rows:
             if row.session in charges:
@@ -236,7 +239,7 @@ class Spending:
 
     def _by_charge(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
         page = question.of(rows)
-        known = stored.by_id(tx, [row.session for row in page])
+        known = spending_rows.by_id(tx, [row.session for row in page])
         return len(rows), [
             charge(row) | {
                 "session": row.session, "name": known[row.session].session.name if row.session in known else "",
@@ -272,7 +275,7 @@ class Spending:
         return self.day(min(question.until - timedelta(microseconds=1), now) if question.until else now)
 
     def _name(self, centre: str) -> str:
-        known = self.load.centres.get(centre)
+        known = self.states.centres.get(centre)
         return known.spec.name if known else centre
 
 

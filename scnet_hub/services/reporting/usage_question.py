@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import projects as stored_projects
-from ...adapters.db.queries import spending as stored
+from ...adapters.db.queries import projects as project_rows
+from ...adapters.db.queries import spending as spending_rows
 from ...errors import NotEntitled, NotFound
 from ..projects import projects
 
@@ -40,7 +40,9 @@ class Question:
 def seen(tx: Tx, asker: str, project: str, person: str) -> str:
     """Returns whose usage `asker` may see in that project ("" for any), having asked for `person`: everyone's ("") in a
     project whose PI or manager they are, else their own. Raises NotEntitled or NotFound."""
-    if project and project not in [one.id for one in stored_projects.of(tx, asker)] + stored.projects_of(tx, asker):
+    if project and project not in [one.id for one in project_rows.list_for(tx, asker)] + spending_rows.projects_of(
+        tx, asker
+    ):
         raise NotFound(
             f"You have no project {project[:64]!r}.", hint="`scnet balances` lists them.", code="unknown-project"
         )

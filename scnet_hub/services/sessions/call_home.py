@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...domain import hosts
 from ...domain.sessions import lifecycle, names
 from ...domain.sessions.records import Copy, SessionCopy
@@ -52,7 +52,7 @@ class CallHome:
             self.stopping.stop_copy(other)
 
     def _who(self, tx: Tx, session_id: str, nonce: str) -> SessionCopy:
-        rows = stored.copies_of(tx, session_id)
+        rows = session_rows.copies_of(tx, session_id)
         if not rows:
             raise NotFound(f"There is no session {session_id[:40]!r}.", code="unknown-session")
         row = next((row for row in rows if names.nonce_matches(row.copy, nonce)), None)
@@ -63,17 +63,17 @@ class CallHome:
     def _claim(self, tx: Tx, copy: Copy, address: str) -> None:
         """Keeps the copy's first address. The address is fixed before a connection to it is opened. Raises Refused for
         another one."""
-        fresh = _wanted(stored.get(tx, copy.session, copy.number))
+        fresh = _wanted(session_rows.get(tx, copy.session, copy.number))
         if fresh.copy.address not in ("", address):
             raise Refused("Another copy of this session is already running.", code="not-first")
-        stored.update_copy(tx, copy.session, copy.number, address=address)
+        session_rows.update_copy(tx, copy.session, copy.number, address=address)
 
     def came_home(self, tx: Tx, copy: Copy, address: Json, ready: bool, node: str) -> list[Copy]:
         """Re-reads the rows, so a session that has ended or was stopped is not revived. Returns the copies that must
         stop now: the session's other copies, and those of the session that it replaces. `node` is the name that the
         session itself sends and is only shown to people; the hub connects to the scheduler's."""
         now = self.runtime.clock()
-        session, fresh = _wanted(stored.get(tx, copy.session, copy.number))
+        session, fresh = _wanted(session_rows.get(tx, copy.session, copy.number))
         if address and fresh.port and (fresh.host, fresh.port) != (address["host"], address["port"]):
             raise Refused("Another copy of this session is already running.", code="not-first")
         event = "listens" if ready else "runs"
@@ -82,16 +82,18 @@ class CallHome:
             "unknown_since": None, "unknown_why": "", "forgotten_since": None,
             "state": lifecycle.step(fresh.state, event),
         }  # fmt: skip
-        stored.update_copy(tx, copy.session, copy.number, **change)
+        session_rows.update_copy(tx, copy.session, copy.number, **change)
         surplus: list[Copy] = []
         if ready and not session.ready_at:
-            others = [one for _, one in stored.copies_of(tx, copy.session) if one.number != copy.number and one.live]
-            stored.update(tx, copy.session, ready_at=now, lead=copy.number)
-            stored.say(tx, copy.session, now, _ready_words(others, copy, fresh.node or node))
+            others = [
+                one for _, one in session_rows.copies_of(tx, copy.session) if one.number != copy.number and one.live
+            ]
+            session_rows.update(tx, copy.session, ready_at=now, lead=copy.number)
+            session_rows.add_event(tx, copy.session, now, _ready_words(others, copy, fresh.node or node))
             surplus = [self._surplus(tx, other, copy) for other in others]
             surplus += self.continuation.take_over(tx, copy.session)
         elif not ready and fresh.state != change["state"]:
-            stored.say(tx, copy.session, now, f"Running on {fresh.node or node}.")
+            session_rows.add_event(tx, copy.session, now, f"Running on {fresh.node or node}.")
         refresh(tx, copy.session)
         return surplus
 
@@ -99,7 +101,7 @@ class CallHome:
         if not other.cancelled_at:
             why = f"A copy at {winner.centre} was ready first."
             mark_to_stop(tx, other, why, self.runtime.clock())
-        after = stored.get(tx, other.session, other.number)
+        after = session_rows.get(tx, other.session, other.number)
         assert after is not None
         return after.copy
 
@@ -120,7 +122,7 @@ class CallHome:
     def _domains(self, centre: str) -> set[str]:
         """Returns the domains in the centre's page, those of its login nodes, and those that its scheduler gives to
         other nodes."""
-        known = self.runtime.load.centres[centre]
+        known = self.runtime.states.centres[centre]
         partitions = known.snapshot.partitions.values() if known.snapshot else ()
         nodes = {node.name for load in partitions for node in load.nodes}
         return {*hosts.domains_of(nodes), *known.spec.domains}

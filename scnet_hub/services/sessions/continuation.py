@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import READY
 from ...domain.sessions import names
 from ...domain.sessions.records import Copy, Session, SessionCopy
@@ -29,13 +29,8 @@ class Continuation:
     def __init__(
         self, runtime: Runtime, placing: Placing, submission: Submission, copies: Copies, endings: Endings
     ) -> None:
-        self.runtime, self.placing, self.submission, self.copies, self.endings = (
-            runtime,
-            placing,
-            submission,
-            copies,
-            endings,
-        )
+        self.runtime, self.placing, self.submission = runtime, placing, submission
+        self.copies, self.endings = copies, endings
 
     async def next(self, session: Session) -> tuple[SessionCopy, bool]:
         """Returns the session that continues `session`, and whether it is new. Raises Refused."""
@@ -49,8 +44,8 @@ class Continuation:
         return successor, successor.session.id == new_id
 
     def _begin(self, tx: Tx, session_id: str, new_id: str) -> SessionCopy | Refused:
-        row = stored.get(tx, session_id)
-        if (there := stored.next_in_line(tx, session_id)) and there.session.live:
+        row = session_rows.get(tx, session_id)
+        if (there := session_rows.next_in_line(tx, session_id)) and there.session.live:
             return there
         if row is None or row.session.kind != "lab" or row.session.state != READY or row.session.in_line:
             raise Refused(
@@ -65,32 +60,32 @@ class Continuation:
             return refused
         assert decision.best is not None
         self.copies.insert(tx, new_id, decision, {**session.payload}, continues=session.id, in_line=True)
-        stored.say(
+        session_rows.add_event(
             tx,
             session.id,
             self.runtime.clock(),
             f"The next session is on its way, in the same folder: {decision.best.offer.title}.",
         )
-        fresh = stored.get(tx, new_id)
+        fresh = session_rows.get(tx, new_id)
         assert fresh is not None
         return fresh
 
     def take_over(self, tx: Tx, session_id: str) -> list[Copy]:
         """Gives the name to this session, which is ready. Returns the copies that must stop."""
-        row = stored.get(tx, session_id)
+        row = session_rows.get(tx, session_id)
         assert row is not None
         if not row.session.in_line:
             return []
         continued = row.session.continues
-        before = stored.get(tx, continued)
-        going = [self._to_stop(tx, copy) for _, copy in stored.copies_of(tx, continued) if copy.live]
+        before = session_rows.get(tx, continued)
+        going = [self._to_stop(tx, copy) for _, copy in session_rows.copies_of(tx, continued) if copy.live]
         if before and before.session.live:
             self.endings.end_session(tx, continued, CONTINUED, next_in_line=False)
-        stored.update(tx, session_id, in_line=False)
+        session_rows.update(tx, session_id, in_line=False)
         return going
 
     def _to_stop(self, tx: Tx, copy: Copy) -> Copy:
         mark_to_stop(tx, copy, CONTINUED, self.runtime.clock())
-        after = stored.get(tx, copy.session, copy.number)
+        after = session_rows.get(tx, copy.session, copy.number)
         assert after is not None
         return after.copy

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import INTENT
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import lifecycle, names
@@ -45,19 +45,19 @@ class Copies:
             "created_at": now, "held": hold.amount.micros, "leased_until": hold.leased_until, "continues": continues,
             "in_line": in_line,
         }  # fmt: skip
-        stored.insert(tx, session, self._copy(tx, request.person, best, FIRST))
-        stored.say(tx, session_id, now, decision.reason)
-        self.decision_log.took(tx, session_id, 1, decision, best, FIRST)
+        session_rows.insert(tx, session, self._copy(tx, request.person, best, FIRST))
+        session_rows.add_event(tx, session_id, now, decision.reason)
+        self.decision_log.add(tx, session_id, 1, decision, best, FIRST)
 
     def add(self, tx: Tx, session: Session, number: int, decision: Placement, place: Ranked, cause: str) -> None:
         """Writes a further copy of a session, at `place`."""
-        stored.add_copy(tx, session.id, number, **self._copy(tx, session.person, place, cause))
-        self.decision_log.took(tx, session.id, number, decision, place, cause)
+        session_rows.add_copy(tx, session.id, number, **self._copy(tx, session.person, place, cause))
+        self.decision_log.add(tx, session.id, number, decision, place, cause)
 
     def _copy(self, tx: Tx, person: str, place: Ranked, cause: str) -> Json:
         nonce, hashed = new_nonce()
         now = self.runtime.clock()
-        self.runtime.load.centres[place.offer.centre].breaker.took(now)
+        self.runtime.states.centres[place.offer.centre].breaker.took(now)
         return {
             "cause": cause, "asked_at": now, "centre": place.offer.centre, "partition": place.offer.partition,
             "secret": nonce, "nonce": hashed, "account": self.placing.account(tx, place.offer.centre, person),
@@ -66,15 +66,15 @@ class Copies:
 
 def refresh(tx: Tx, session_id: str) -> None:
     """Updates a live session's state and its leading copy from its copies."""
-    rows = stored.copies_of(tx, session_id)
+    rows = session_rows.copies_of(tx, session_id)
     if rows and rows[0].session.live:
-        stored.update(tx, session_id, lead=lifecycle.lead(rows).number, state=lifecycle.state_of(rows))
+        session_rows.update(tx, session_id, lead=lifecycle.lead(rows).number, state=lifecycle.state_of(rows))
 
 
 def mark_to_stop(tx: Tx, copy: Copy, why: str, now: datetime) -> None:
     """Records that this copy should stop, and why."""
     state = lifecycle.step(copy.state, "stop")
-    stored.update_copy(tx, copy.session, copy.number, state=state, cancelled_at=now, end_reason=why)
+    session_rows.update_copy(tx, copy.session, copy.number, state=state, cancelled_at=now, end_reason=why)
 
 
 def withdraw(tx: Tx, copy: Copy, why: str, now: datetime) -> None:
@@ -84,28 +84,32 @@ def withdraw(tx: Tx, copy: Copy, why: str, now: datetime) -> None:
 
 def close_uncharged(tx: Tx, copy: Copy, event: str, why: str, now: datetime) -> None:
     """Ends a copy that costs nothing, with that event of the life cycle."""
-    fresh = stored.get(tx, copy.session, copy.number)  # its session may have been set aside since `copy` was read
+    fresh = session_rows.get(tx, copy.session, copy.number)  # its session may have been set aside since `copy` was read
     if fresh is None or not fresh.copy.live:
         return
     state = lifecycle.step(fresh.copy.state, event)
-    stored.update_copy(
+    session_rows.update_copy(
         tx, copy.session, copy.number, state=state, live=False, ended_at=now, end_reason=why, secret="", used=0
     )
     if fresh.leads and not fresh.session.live:
-        charging.nothing_ran(tx, copy.session, now)
+        charging.close_uncharged(tx, copy.session, now)
 
 
 def inherit(tx: Tx, session_id: str) -> None:
     """Gives the name of an ended session to the session in line behind it, at whatever centre that session is."""
-    if (found := stored.next_in_line(tx, session_id)) is None:
+    if (found := session_rows.next_in_line(tx, session_id)) is None:
         return
     behind = found.session
     if behind.live and behind.in_line and not behind.cancelled_at:
-        stored.update(tx, behind.id, in_line=False)
+        session_rows.update(tx, behind.id, in_line=False)
 
 
 def heir(tx: Tx, row: SessionCopy) -> SessionCopy:
     """Returns the session that now has the name of `row` if `row` has ended: the hub may not know that session yet."""
-    while not row.session.live and (behind := stored.next_in_line(tx, row.session.id)) and not behind.session.in_line:
+    while (
+        not row.session.live
+        and (behind := session_rows.next_in_line(tx, row.session.id))
+        and not behind.session.in_line
+    ):
         row = behind
     return row

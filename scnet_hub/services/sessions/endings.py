@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import ENDED
-from ...domain.centres.health import Asked
+from ...domain.centres.health import ProbeResult
 from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import lifecycle
 from ...domain.sessions.records import Copy, SessionCopy
@@ -25,7 +25,7 @@ DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)
 
 
 class Endings:
-    def __init__(self, runtime: Runtime, second_chances: SecondChances, pages: charging.Pages) -> None:
+    def __init__(self, runtime: Runtime, second_chances: SecondChances, pages: charging.PriceSource) -> None:
         self.runtime, self.second_chances, self.pages = runtime, second_chances, pages
 
     async def take_status(self, row: SessionCopy, status: JobStatus, tail: str) -> Copy | None:
@@ -40,16 +40,16 @@ class Endings:
 
     def _take_status(self, tx: Tx, row: SessionCopy, status: JobStatus, tail: str) -> tuple[Copy | None, int]:
         session_id, number = row.session.id, row.copy.number
-        fresh = stored.get(tx, session_id, number)
+        fresh = session_rows.get(tx, session_id, number)
         status = replace(status, node=plain(status.node, 200), reason=plain(status.reason))
         if fresh is None or not fresh.copy.live or not (change := lifecycle.after(fresh, status)):
             return None, 0
         ended = change.get("live") is False
         if ended and not fresh.copy.cancelled_at:
             change["end_reason"] += tail
-        stored.update_copy(tx, session_id, number, **change)
+        session_rows.update_copy(tx, session_id, number, **change)
         if said := lifecycle.event_line(fresh.copy, change):
-            stored.say(tx, session_id, self.runtime.clock(), said)
+            session_rows.add_event(tx, session_id, self.runtime.clock(), said)
         further = self.copy_ended(tx, fresh, change.get("end_reason", fresh.copy.end_reason), status) if ended else 0
         refresh(tx, session_id)
         return fresh.copy, further
@@ -61,7 +61,7 @@ class Endings:
     def copy_ended(self, tx: Tx, row: SessionCopy, why: str, status: JobStatus) -> int:
         """Handles the end of a copy. Returns the number of the copy to launch instead, or 0."""
         session, copy = row
-        rows = stored.copies_of(tx, session.id)
+        rows = session_rows.copies_of(tx, session.id)
         died = session.kind == "lab" and not session.ready_at and not copy.cancelled_at and status.state in DIED
         first = why.splitlines()[0].rstrip(".") if died else ""
         if died:
@@ -80,25 +80,25 @@ class Endings:
         return 0
 
     def _start_died(self, row: SessionCopy, why: str) -> None:
-        known, now = self.runtime.load.centres[row.copy.centre], self.runtime.clock()
+        known, now = self.runtime.states.centres[row.copy.centre], self.runtime.clock()
         known.breaker.failed(row.session.person, why, now)
-        known.health.heard(Asked(hop="starts", at=now, error=CentreError(f"a session failed to start: {why}")))
+        known.health.heard(ProbeResult(hop="starts", at=now, error=CentreError(f"a session failed to start: {why}")))
 
     def start_worked(self, centre: str) -> None:
         """Records that a session of that centre became ready."""
-        known = self.runtime.load.centres[centre]
+        known = self.runtime.states.centres[centre]
         known.breaker.succeeded()
-        known.health.heard(Asked(hop="starts", at=self.runtime.clock()))
+        known.health.heard(ProbeResult(hop="starts", at=self.runtime.clock()))
 
     def end_session(self, tx: Tx, session_id: str, why: str, *, next_in_line: bool = True) -> None:
         """Ends the session for its owner. Jobs still at a centre are stopped and settled later."""
-        rows, now = stored.copies_of(tx, session_id), self.runtime.clock()
+        rows, now = session_rows.copies_of(tx, session_id), self.runtime.clock()
         session, leading = rows[0].session, lifecycle.lead(rows)
         why = session.end_reason if session.cancelled_at and session.end_reason else why
-        stored.update(
+        session_rows.update(
             tx, session_id, state=ENDED, live=False, lead=leading.number, ended_at=now, end_reason=why, payload={}
         )
-        stored.say(tx, session_id, now, why)
+        session_rows.add_event(tx, session_id, now, why)
         for _, copy in rows:
             if copy.live and not copy.cancelled_at:
                 mark_to_stop(tx, copy, why, now)

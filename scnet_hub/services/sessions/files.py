@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display import endings as words
 from ...domain.sessions import start_file
 from ...domain.sessions.records import Copy
@@ -23,9 +23,9 @@ class Files:
         """Empties the copy's start file, which holds its token, at the centre, and closes the forward to its port.
         Errors are ignored: the hub revokes the token as well."""
         centre = self.runtime.centres[copy.centre]
-        fresh = await self.runtime.db.run(stored.get, copy.session, copy.number)
+        fresh = await self.runtime.db.run(session_rows.get, copy.session, copy.number)
         copy = fresh.copy if fresh else copy  # it may have called home after `copy` was read
-        live = await self.runtime.db.run(stored.live_copies, centre=copy.centre)
+        live = await self.runtime.db.run(session_rows.live_copies, centre=copy.centre)
         others = {one.address for _, one in live if (one.session, one.number) != (copy.session, copy.number)}
         with contextlib.suppress(CentreError):
             if copy.address and copy.address not in others:  # a session may have named another session's address

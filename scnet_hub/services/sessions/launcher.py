@@ -14,7 +14,7 @@ import logging
 from dataclasses import dataclass
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...domain.sessions import lifecycle, names, start_file
 from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError, NotStored, Refused, Rejected, Unreachable
@@ -50,13 +50,8 @@ class Launcher:
         second_chances: SecondChances,
         lookup: Lookup,
     ) -> None:
-        self.runtime, self.addresses, self.stopping, self.second_chances, self.lookup = (
-            runtime,
-            addresses,
-            stopping,
-            second_chances,
-            lookup,
-        )
+        self.runtime, self.addresses, self.stopping = runtime, addresses, stopping
+        self.second_chances, self.lookup = second_chances, lookup
         self._going: set[tuple[str, int]] = set()
 
     def begin(self, session_id: str, number: int, again: bool = False) -> None:
@@ -113,16 +108,15 @@ class Launcher:
         if copy.started_at:
             raise Unreachable(f"{copy.centre} has no job of this session, which has called home from there")
         await self._prepare(row)
-        if _unwanted(
-            await self._wanted(copy.session, copy.number)
-        ):  # a stop may have arrived while the centre was asked
+        # a stop may have arrived while the centre was asked
+        if _unwanted(await self._wanted(copy.session, copy.number)):
             return ""
         attempt.unsure = True
         centre = self.runtime.centres[copy.centre]
         return await centre.submit(start_file.job_spec(centre.spec, row), account=copy.account)
 
     async def _wanted(self, session_id: str, number: int) -> SessionCopy | None:
-        row = await self.runtime.db.run(stored.get, session_id, number)
+        row = await self.runtime.db.run(session_rows.get, session_id, number)
         return row if row and row.copy.live and not row.copy.job_id else None
 
     async def _found(self, copy: Copy) -> str | None:
@@ -151,13 +145,15 @@ class Launcher:
     def _has_job(self, tx: Tx, copy: Copy, job_id: str) -> SessionCopy:
         """Records the job's id. The copy may have called home before its centre's answer arrived."""
         now = self.runtime.clock()
-        fresh = stored.get(tx, copy.session, copy.number)
+        fresh = session_rows.get(tx, copy.session, copy.number)
         assert fresh is not None
         state = lifecycle.step(fresh.copy.state, "accepted")
-        stored.update_copy(tx, copy.session, copy.number, state=state, job_id=job_id, submitted_at=now, reason="")
-        stored.say(tx, copy.session, now, f"Submitted to {copy.centre}, partition {copy.partition}, as job {job_id}.")
+        session_rows.update_copy(tx, copy.session, copy.number, state=state, job_id=job_id, submitted_at=now, reason="")
+        session_rows.add_event(
+            tx, copy.session, now, f"Submitted to {copy.centre}, partition {copy.partition}, as job {job_id}."
+        )
         refresh(tx, copy.session)
-        after = stored.get(tx, copy.session, copy.number)
+        after = session_rows.get(tx, copy.session, copy.number)
         assert after is not None
         return after
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...domain.pricing import leases
 from ...domain.pricing.leases import Run
 from ...domain.pricing.tariffs import NoPrice, tariff_of
@@ -24,7 +24,7 @@ from ...domain.sessions.records import Session, SessionCopy
 from ...errors import Overdrawn, ScnetError
 from ...units import Amount, credits
 from ..accounting import books
-from ..periodic import rounds
+from ..periodic import run_every
 from ..projects import allocation_mails, projects
 from ..runtime import Runtime
 from .stopping import Stopping
@@ -56,13 +56,13 @@ class LeaseKeeper:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        await rounds(self.once, EVERY, what="looking for leases that are to be extended")
+        await run_every(self.once, EVERY, what="looking for leases that are to be extended")
 
     async def once(self) -> None:
         """Extends the leases that are due, and stops the sessions whose leases are over."""
         now = self.runtime.clock()
         self._since = self._since or now
-        for session_id in await self.runtime.db.query(stored.leased_by, leases.due_by(now, self.length)):
+        for session_id in await self.runtime.db.query(session_rows.leased_by, leases.due_by(now, self.length)):
             try:
                 row = await self.runtime.db.run(self._renew, session_id)
             except NoPrice as error:
@@ -91,7 +91,7 @@ class LeaseKeeper:
         """Extends the session's lease as far as it should reach or as the credits last, and records why it doesn't
         reach further."""
         now = self.runtime.clock()
-        rows = [row for row in stored.copies_of(tx, session_id) if row.copy.live and not row.copy.cancelled_at]
+        rows = [row for row in session_rows.copies_of(tx, session_id) if row.copy.live and not row.copy.cancelled_at]
         if not rows:
             return None
         session, first = rows[0]
@@ -115,21 +115,21 @@ class LeaseKeeper:
         # while the session waits, this is not shown: more credits may be granted before it runs
         said = why if started else ""
         if said and not session.lease_end_reason:
-            stored.say(tx, session.id, now, f"Its credits are running out: {said}")
+            session_rows.add_event(tx, session.id, now, f"Its credits are running out: {said}")
             allocation_mails.runs_out(tx, session, first.centre, said, now)
         if session.lease_end_reason and not said:
-            stored.say(tx, session.id, now, "Its credits are sufficient again.")
+            session_rows.add_event(tx, session.id, now, "Its credits are sufficient again.")
         if bool(said) != bool(session.lease_end_reason) or (reached and said):
             change["lease_end_reason"] = said
         if change:
-            stored.update(tx, session.id, **change)
-        return stored.get(tx, session.id)
+            session_rows.update(tx, session.id, **change)
+        return session_rows.get(tx, session.id)
 
     def _run(self, row: SessionCopy) -> Run:
         """Returns the inputs for computing a copy's lease. Raises NoPrice if its centre's page no longer has its
         partition."""
         session, copy = row
-        known = self.runtime.load.centres[copy.centre]
+        known = self.runtime.states.centres[copy.centre]
         spec = known.spec
         offered = spec.offered(copy.partition)
         if offered is None:

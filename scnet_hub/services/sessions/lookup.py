@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import NotFound
 from ..runtime import Runtime
@@ -21,7 +21,7 @@ class Lookup:
 
     async def get(self, session_id: str) -> SessionCopy:
         """Returns the session. Raises NotFound."""
-        row = await self.runtime.db.query(stored.get, session_id)
+        row = await self.runtime.db.query(session_rows.get, session_id)
         if row is None:
             raise NotFound(
                 f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session"
@@ -46,6 +46,6 @@ class Lookup:
 
     def _change_copy(self, tx: Tx, copy: Copy, change: Json, said: str) -> None:
         if change:
-            stored.update_copy(tx, copy.session, copy.number, **change)
+            session_rows.update_copy(tx, copy.session, copy.number, **change)
         if said:
-            stored.say(tx, copy.session, self.runtime.clock(), said)
+            session_rows.add_event(tx, copy.session, self.runtime.clock(), said)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...domain.centres.orphan import STOPPED, STRANGE, Orphan
 from ...domain.jobs import JobStatus
 from ...domain.sessions import names
@@ -79,7 +79,7 @@ class Orphans:
 def _copies(tx: Tx, jobs: Mapping[str, JobStatus]) -> dict[str, Copy]:
     """Returns, by job id, the copy that each job's name refers to, where there is one."""
     named = {job: names.copy_of(status.name) for job, status in jobs.items()}
-    found = {job: stored.get(tx, *name) for job, name in named.items() if name}
+    found = {job: session_rows.get(tx, *name) for job, name in named.items() if name}
     return {job: row.copy for job, row in found.items() if row}
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import INTENT, QUEUED, STARTING, SUBMITTED
 from ...domain.placement import hedging
 from ...domain.placement.placement import Placement, Ranked
@@ -24,7 +24,7 @@ from ...domain.standard.federation import SecondChanceSpec
 from ...errors import Refused
 from ...units import Amount, format_duration
 from ..accounting import books
-from ..periodic import rounds
+from ..periodic import run_every
 from ..placement.placing import Placing
 from ..runtime import Runtime
 from .copies import Copies, refresh, withdraw
@@ -45,7 +45,7 @@ class SecondChances:
 
     async def run(self) -> None:
         await asyncio.sleep(LOOK)
-        await rounds(self.look, LOOK, what="looking for starts that stall")
+        await run_every(self.look, LOOK, what="looking for starts that stall")
 
     async def look(self) -> None:
         """Starts a further copy for each session that has waited for longer than the patience."""
@@ -67,9 +67,9 @@ class SecondChances:
     def _beside(self, tx: Tx, session_id: str) -> int:
         """Returns the number of the further copy; 0 if there is no place or no budget for it."""
         now = self.runtime.clock()
-        rows = stored.copies_of(tx, session_id)
+        rows = session_rows.copies_of(tx, session_id)
         if not waited(rows, self.spec, now) or not affordable(
-            stored.asked_since(tx, now - timedelta(hours=1)), self.spec, len(self.runtime.centres)
+            session_rows.asked_since(tx, now - timedelta(hours=1)), self.spec, len(self.runtime.centres)
         ):
             return 0
         session, first = rows[0]
@@ -101,7 +101,7 @@ class SecondChances:
     def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:
         """Adds a copy at the best place that was not tried yet. Returns its number; 0 if there is no such place, or
         after enough tries."""
-        rows = stored.copies_of(tx, session_id)
+        rows = session_rows.copies_of(tx, session_id)
         session, tries = rows[0].session, sum(copy.cause != "stalled" for _, copy in rows)
         if not session.live or session.ready_at or session.cancelled_at or tries >= self.spec.tries:
             return 0
@@ -134,8 +134,8 @@ class SecondChances:
             return 0
         self.copies.add(tx, session, number, decision, place, cause)
         why = session.why if cause == "stalled" else said
-        stored.update(tx, session.id, held=session.held + more.micros, why=why)
-        stored.say(tx, session.id, self.runtime.clock(), said)
+        session_rows.update(tx, session.id, held=session.held + more.micros, why=why)
+        session_rows.add_event(tx, session.id, self.runtime.clock(), said)
         refresh(tx, session.id)
         return number
 
@@ -148,7 +148,7 @@ def untried(decision: Placement, rows: Sequence[SessionCopy]) -> list[Ranked]:
 
 def _waiting(tx: Tx) -> list[list[SessionCopy]]:
     """Returns the Labs that were never ready, each as the list of its copies."""
-    return [list(rows) for _, rows in groupby(stored.starting(tx, "lab"), key=lambda row: row.session.id)]
+    return [list(rows) for _, rows in groupby(session_rows.starting(tx, "lab"), key=lambda row: row.session.id)]
 
 
 def waited(rows: Sequence[SessionCopy], spec: SecondChanceSpec, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import STOPPING
 from ...domain.jobs import JobState, JobStatus
 from ...domain.sessions import lifecycle, names
@@ -51,15 +51,16 @@ class Stopping:
 
     def _wish_to_stop(self, tx: Tx, session_id: str, why: str) -> list[Copy]:
         now = self.runtime.clock()
-        row = stored.get(tx, session_id)
+        row = session_rows.get(tx, session_id)
         if row and row.session.live and not row.session.cancelled_at:
-            stored.update(tx, session_id, state=STOPPING, cancelled_at=now, end_reason=why)
-            stored.say(tx, session_id, now, "Stopping." if why == lifecycle.ON_REQUEST else why)
-        for _, copy in stored.copies_of(tx, session_id):
+            session_rows.update(tx, session_id, state=STOPPING, cancelled_at=now, end_reason=why)
+            session_rows.add_event(tx, session_id, now, "Stopping." if why == lifecycle.ON_REQUEST else why)
+        for _, copy in session_rows.copies_of(tx, session_id):
             if copy.live and not copy.cancelled_at:
                 mark_to_stop(tx, copy, why, now)
-        going = [copy for _, copy in stored.copies_of(tx, session_id) if copy.live]
-        behind = stored.next_in_line(tx, session_id)  # the next session would otherwise take over the name and continue
+        going = [copy for _, copy in session_rows.copies_of(tx, session_id) if copy.live]
+        # the next session would otherwise take over the name and continue
+        behind = session_rows.next_in_line(tx, session_id)
         if behind and behind.session.live and behind.session.in_line:
             going += self._wish_to_stop(tx, behind.session.id, why)
         return going
@@ -72,7 +73,7 @@ class Stopping:
             self.stop_copy(one)
 
     def _give_up(self, tx: Tx, copy: Copy, why: str) -> list[Copy]:
-        copies, now = [one for _, one in stored.copies_of(tx, copy.session)], self.runtime.clock()
+        copies, now = [one for _, one in session_rows.copies_of(tx, copy.session)], self.runtime.clock()
         going = [one for one in copies if one.live and not one.cancelled_at]
         fresh = next((one for one in going if one.number == copy.number), None)
         if fresh is None:
@@ -80,9 +81,9 @@ class Stopping:
         if len(going) == 1:
             return self._wish_to_stop(tx, copy.session, why)
         mark_to_stop(tx, fresh, why, now)
-        stored.say(tx, copy.session, now, why)
+        session_rows.add_event(tx, copy.session, now, why)
         refresh(tx, copy.session)
-        return [one for _, one in stored.copies_of(tx, copy.session) if one.number == copy.number]
+        return [one for _, one in session_rows.copies_of(tx, copy.session) if one.number == copy.number]
 
     def stop_copy(self, copy: Copy) -> None:
         """Stops this copy in the background."""
@@ -111,14 +112,14 @@ class Stopping:
 
     def _withdrawn(self, tx: Tx, copy: Copy, why: str) -> None:
         withdraw(tx, copy, why, self.runtime.clock())
-        rows = stored.copies_of(tx, copy.session)
+        rows = session_rows.copies_of(tx, copy.session)
         if rows[0].session.live and not any(one.copy.live for one in rows):
             self.endings.end_session(tx, copy.session, why)
         refresh(tx, copy.session)
 
     async def write_off_all(self, session_id: str, why: str) -> None:
         """Does the same as `write_off` for every copy of a session, at an operator's request."""
-        for _, copy in await self.runtime.db.run(stored.copies_of, session_id):
+        for _, copy in await self.runtime.db.run(session_rows.copies_of, session_id):
             if copy.live or copy.used is None:
                 await self.write_off(copy, why)
 
@@ -130,10 +131,10 @@ class Stopping:
 
     def _write_off(self, tx: Tx, copy: Copy, why: str) -> None:
         now = self.runtime.clock()
-        fresh = stored.get(tx, copy.session, copy.number)
+        fresh = session_rows.get(tx, copy.session, copy.number)
         # the copy ended, and its usage record will never come
         if fresh and not fresh.copy.live and fresh.copy.used is None:
-            stored.say(tx, copy.session, now, why)
+            session_rows.add_event(tx, copy.session, now, why)
             charging.settle_without(tx, fresh.copy, now)
         # the centre knows the job again
         if fresh is None or not fresh.copy.live or (copy.forgotten_since and not fresh.copy.forgotten_since):

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import STOPPING
 from ...domain.jobs import JobRequest, JobStatus
 from ...domain.placement import placement
@@ -44,13 +44,8 @@ class Submission:
         endings: Endings,
         on_status: Callable[[SessionCopy, JobStatus], Awaitable[None]],
     ) -> None:
-        self.runtime, self.placing, self.decision_log, self.copies, self.endings = (
-            runtime,
-            placing,
-            decision_log,
-            copies,
-            endings,
-        )
+        self.runtime, self.placing, self.decision_log = runtime, placing, decision_log
+        self.copies, self.endings = copies, endings
         self.on_status = on_status
 
     async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionCopy, bool]:
@@ -83,7 +78,7 @@ class Submission:
         two of a name run at once, but not for a centre that cannot be reached: that session is set aside, and stopped
         when its centre is back."""
         for second in range(STOPPING_FOR):
-            row = await self.runtime.db.query(stored.live_one, request.person, request.kind, request.name)
+            row = await self.runtime.db.query(session_rows.live_one, request.person, request.kind, request.name)
             if row is None or row.session.state != STOPPING:
                 return row
             if await self.runtime.db.run(self._set_aside, row.session.id):
@@ -107,23 +102,26 @@ class Submission:
             await self.on_status(row, status)
 
     def _set_aside(self, tx: Tx, session_id: str) -> bool:
-        copies, centres = [copy for _, copy in stored.copies_of(tx, session_id) if copy.live], self.runtime.load.centres
+        copies = [copy for _, copy in session_rows.copies_of(tx, session_id) if copy.live]
+        centres = self.runtime.states.centres
         away = [copy for copy in copies if copy.unknown_since or centres[copy.centre].failing_since]
         if not copies or len(away) < len(copies):
             return False
-        stored.say(tx, session_id, self.runtime.clock(), f"Will be stopped when {copies[0].centre} answers again.")
+        session_rows.add_event(
+            tx, session_id, self.runtime.clock(), f"Will be stopped when {copies[0].centre} answers again."
+        )
         self.endings.end_session(tx, session_id, lifecycle.ON_REQUEST)
         return True
 
     def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionCopy | Refused:
         """Does placement, quota, hold and session row in one transaction; another live session of that name wins."""
-        if existing := stored.live_one(tx, request.person, request.kind, request.name):
+        if existing := session_rows.live_one(tx, request.person, request.kind, request.name):
             return existing
         decision, _ = self.placing.decide(tx, request)
         if refused := self.refusal(tx, decision):
             return refused
         self.copies.insert(tx, session_id, decision, payload)
-        row = stored.get(tx, session_id)
+        row = session_rows.get(tx, session_id)
         assert row is not None
         return row
 

@@ -18,8 +18,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from ...adapters.db.queries import sessions as stored
-from ...adapters.db.queries import usage
+from ...adapters.db.queries import sessions as session_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...display.session_states import MOVING
 from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import names
@@ -58,7 +58,7 @@ class Watcher:
     ) -> None:
         self.runtime, self.placing, self.launcher, self.stopping = runtime, placing, launcher, stopping
         self.endings, self.files = endings, files
-        self.centre, self.known = runtime.centres[centre], runtime.load.centres[centre]
+        self.centre, self.known = runtime.centres[centre], runtime.states.centres[centre]
         self._woken = asyncio.Event()
         self._due = self._took = 0.0
         self._nodes_at = float("-inf")
@@ -87,7 +87,7 @@ class Watcher:
             # an error in one centre's answer must not end its watcher; the traceback is logged
             except Exception as error:
                 log.exception("%s: a look at the centre failed", self.known.spec.id)
-                self.known.failed(f"its answer could not be read ({type(error).__name__})", self.runtime.clock())
+                self.known.mark_failing(f"its answer could not be read ({type(error).__name__})", self.runtime.clock())
             self.runtime.first_looks[self.known.spec.id].set()
             await self._pause(busy)
 
@@ -95,7 +95,7 @@ class Watcher:
         loop = asyncio.get_running_loop()
         watch = self.known.spec.watch
         pause = max(EASE * self._took, watch.busy_interval)
-        self.known.paced(self._took + pause)
+        self.known.set_pace(self._took + pause)
         least = loop.time() + pause
         self._due = max(loop.time() + watch.interval, least) if not busy else least
         while (left := max(self._due, least) - loop.time()) > 0:
@@ -109,7 +109,7 @@ class Watcher:
     async def tick(self) -> bool:
         """Looks once. Returns True if a copy waits, starts or ends there, so that the next look should be soon."""
         loop, centre_id = asyncio.get_running_loop(), self.known.spec.id
-        live = await self.runtime.db.query(stored.live_copies, centre=centre_id)
+        live = await self.runtime.db.query(session_rows.live_copies, centre=centre_id)
         rows = [row for row in live if row.copy.job_id]
         for _, copy in live:
             if not copy.job_id and self.runtime.clock() - copy.asked_at > UNLAUNCHED:
@@ -125,7 +125,7 @@ class Watcher:
             return True
         self._took = loop.time() - asked
         if look.snapshot:
-            self.known.took(look.snapshot)
+            self.known.update(look.snapshot)
             self._nodes_at = asked
             await self.runtime.db.run(self.placing.keep_up)
         for row in rows:
@@ -135,12 +135,12 @@ class Watcher:
         await self._write_off_forgotten([copy for copy in copies if _unknown(copy, look.statuses[copy.job_id])])
         await self.orphans.compare(look.listed, copies)
         waiting = await self._charge()
-        fresh = await self.runtime.db.query(stored.live_copies, centre=centre_id)
+        fresh = await self.runtime.db.query(session_rows.live_copies, centre=centre_id)
         return waiting or any(copy.state in MOVING or copy.unknown_since for _, copy in fresh)
 
     async def _could_not_ask(self, rows: Sequence[SessionCopy], why: str) -> None:
         now = self.runtime.clock()
-        self.known.failed(why, now)
+        self.known.mark_failing(why, now)
         self._recordless.clear()
         for row in rows:
             await self.take_status(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
@@ -214,10 +214,10 @@ class Watcher:
         """Settles ended copies from the centre's usage records; True if a record is still missing. Records are stored
         first; a record in suspense is requested again from time to time, because its centre may correct it."""
         centre_id = self.known.spec.id
-        waiting = await self.runtime.db.query(usage.waiting, centre_id)
+        waiting = await self.runtime.db.query(usage_rows.waiting, centre_id)
         copies = [
             copy
-            for _, copy in await self.runtime.db.query(stored.unsettled, centre_id)
+            for _, copy in await self.runtime.db.query(session_rows.unsettled, centre_id)
             if copy.session not in waiting or self._ask_again(copy)
         ]
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import statements as stored
+from ...adapters.db.queries import statements as statement_rows
 from ...adapters.db.queries.statements import StatementRow
 from ...domain.settlement import statements
 from ...domain.settlement.statements import Issue, StatementState
@@ -56,7 +56,7 @@ def may(row: StatementRow, reader: Reader, now: datetime) -> list[str]:
 
 def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: bool = False) -> StatementRow:
     """Returns the statement. Raises NotFound if it does not exist or the reader may not see it."""
-    row = stored.get(tx, period, unit, member, lock=lock) if reader.sees(member) else None
+    row = statement_rows.get(tx, period, unit, member, lock=lock) if reader.sees(member) else None
     if row is None:
         name = f"{period}/{unit}/{member}"[:100]
         raise NotFound(
@@ -99,7 +99,7 @@ def answer(
 
 def lapse(tx: Tx, now: datetime) -> int:
     """Accepts the statements that were not answered in time. Returns their number."""
-    late = stored.silent(tx, now)
+    late = statement_rows.silent(tx, now)
     for row in late:
         _write(tx, row, statements.lapse(_issue(row), now))
     return len(late)
@@ -124,5 +124,5 @@ def _write(tx: Tx, row: StatementRow, issue: Issue) -> StatementRow:
         answered_at=issue.answered_at,
         trail=row.trail + line,
     )
-    stored.answer(tx, said)
+    statement_rows.answer(tx, said)
     return said

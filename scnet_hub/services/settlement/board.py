@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import periods as stored
-from ...adapters.db.queries import statements as stored_statements
+from ...adapters.db.queries import periods as period_rows
+from ...adapters.db.queries import statements as statement_rows
 from ...domain.settlement.statements import StatementState
 from ..documents import iso, number
 from . import closing, documents
@@ -24,12 +24,12 @@ PATIENCE = timedelta(days=1, hours=12)  # from a day's end until its manifest mu
 
 
 def board(tx: Tx, rules: Rules, titles: Mapping[str, str], now: datetime) -> Json:
-    rows = stored.every(tx)
-    waiting, records = stored.suspended(tx, limit=SHOWN)
+    rows = period_rows.every(tx)
+    waiting, records = period_rows.suspended(tx, limit=SHOWN)
     reader = Reader(person="", operator=True)
-    disputes = stored_statements.of(tx, state=StatementState.DISPUTED.value)
+    disputes = statement_rows.list_for(tx, state=StatementState.DISPUTED.value)
     closed = [row for row in rows if row.state == "closed"]
-    counted = stored_statements.count(tx)
+    counted = statement_rows.count(tx)
     return {
         "as_of": iso(now),
         "periods": [documents.period(row, hindering(tx, row, rows, rules, now)) for row in reversed(rows)],
@@ -55,17 +55,19 @@ def board(tx: Tx, rules: Rules, titles: Mapping[str, str], now: datetime) -> Jso
                 "sum": number(sum(sums.values())),
                 "accounts": {kind: number(sums[kind]) for kind in sorted(sums)},
             }
-            for unit, sums in sorted(stored.trial(tx).items())
+            for unit, sums in sorted(period_rows.trial(tx).items())
         ],
         "answers": {state.value: counted.get(state.value, 0) for state in StatementState},
         "disputes": [documents.statement(row, titles, reader, now) for row in disputes],
-        "netting": documents.netted(closed[-1].name, stored_statements.of(tx, period=closed[-1].name), titles)
+        "netting": documents.netted(closed[-1].name, statement_rows.list_for(tx, period=closed[-1].name), titles)
         if closed
         else None,
     }
 
 
-def hindering(tx: Tx, row: stored.PeriodRow, rows: list[stored.PeriodRow], rules: Rules, now: datetime) -> list[str]:
+def hindering(
+    tx: Tx, row: period_rows.PeriodRow, rows: list[period_rows.PeriodRow], rules: Rules, now: datetime
+) -> list[str]:
     """Returns the reasons that block a month whose time has passed and that is not cut yet."""
     return closing.hinders(tx, row, rows, rules.zone, now, {}) if row.state == "closing" and not row.cut else []
 
@@ -73,9 +75,12 @@ def hindering(tx: Tx, row: stored.PeriodRow, rows: list[stored.PeriodRow], rules
 def centres(tx: Tx, zone: str, titles: Mapping[str, str], now: datetime) -> list[Json]:
     """Returns the centres that ever ran jobs or sent a manifest. A centre is late if the manifest of its last due day
     is missing."""
-    heard = stored.heard(tx)
+    heard = period_rows.heard(tx)
     due = (now - PATIENCE).astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
-    since = {centre: at.astimezone(ZoneInfo(zone)).date() for centre, at in stored.work(tx, stored.EVER, now).items()}
+    since = {
+        centre: at.astimezone(ZoneInfo(zone)).date()
+        for centre, at in period_rows.work(tx, period_rows.EVER, now).items()
+    }
     found = []
     for centre in sorted({*heard, *since}):
         last, record = heard.get(centre, ("", None))

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ...adapters.db.database import Tx, by_locks
-from ...adapters.db.queries import entries as stored_entries
-from ...adapters.db.queries import lots as stored_lots
-from ...adapters.db.queries import periods as stored
-from ...adapters.db.queries import statements as stored_statements
+from ...adapters.db.queries import entries as entry_rows
+from ...adapters.db.queries import lots as lot_rows
+from ...adapters.db.queries import periods as period_rows
+from ...adapters.db.queries import statements as statement_rows
 from ...adapters.db.queries.periods import PeriodRow
 from ...adapters.db.queries.statements import StatementRow
 from ...domain.ledger.entries import Entry, project_account
@@ -70,21 +70,21 @@ def begin(tx: Tx, zone: str, now: datetime) -> None:
     """Writes each month, from that of the first entry on, when it begins, and starts closing it when its time has
     passed. The time zone is that of the first month, for ever: another zone would leave hours in two months, or in
     none."""
-    rows = stored.every(tx)
+    rows = period_rows.every(tx)
     if rows:
         zone, month = zone_of(rows[0]), following(period(rows[-1]))
-    elif first := stored.begins(tx):
+    elif first := period_rows.begins(tx):
         month = period_of(min(first, now), zone)
     else:
         return
     while month.start <= now:
         row = PeriodRow(name=month.name, state=PeriodState.OPEN.value, terms={"zone": zone})
-        stored.put(tx, row)
+        period_rows.insert(tx, row)
         rows.append(row)
         month = following(month)
     for row in rows:
         if row.state == PeriodState.OPEN.value and not against_closing(period(row), PeriodState.OPEN, now):
-            stored.change(tx, row.name, state=PeriodState.CLOSING.value, closing_at=now)
+            period_rows.update(tx, row.name, state=PeriodState.CLOSING.value, closing_at=now)
             statement_mails.over(tx, row.name, now)
 
 
@@ -114,7 +114,7 @@ def hinders(
     place = [one.name for one in rows].index(row.name)
     before = PeriodState(rows[place - 1].state) if place else None
     own = period(row)
-    waiting, shown = stored.suspended(tx, own.end)
+    waiting, shown = period_rows.suspended(tx, own.end)
     reasons = against_closed(
         own, PeriodState(row.state), now, before=before, centres=(), manifests=completeness(tx, row, excuses),
         suspense=[Suspended(centre=one.centre, record=one.record, reason=one.reason.rstrip(".")) for one in shown],
@@ -136,10 +136,10 @@ def completeness(tx: Tx, row: PeriodRow, excuses: Mapping[str, str]) -> list[Com
     every = [day.isoformat() for day in days(own)]
     ran = {
         centre: at.astimezone(ZoneInfo(own.zone)).date().isoformat()
-        for centre, at in stored.work(tx, own.start, own.end).items()
+        for centre, at in period_rows.work(tx, own.start, own.end).items()
     }
-    sent: dict[str, dict[str, stored.Day]] = {}
-    for one in stored.days(tx, every[0], every[-1]):
+    sent: dict[str, dict[str, period_rows.Day]] = {}
+    for one in period_rows.days(tx, every[0], every[-1]):
         sent.setdefault(one.centre, {})[one.day] = one
     return [
         Completeness(
@@ -151,7 +151,7 @@ def completeness(tx: Tx, row: PeriodRow, excuses: Mapping[str, str]) -> list[Com
     ]
 
 
-def _missing(every: list[str], sent: Mapping[str, stored.Day], since: str) -> Iterator[str]:
+def _missing(every: list[str], sent: Mapping[str, period_rows.Day], since: str) -> Iterator[str]:
     for day in every:
         if (one := sent.get(day)) is None:
             if since and day >= since:
@@ -168,22 +168,22 @@ def cut(tx: Tx, name: str, rules: Rules, excuses: Mapping[str, str], by: str, no
     """Fixes the last entry of that month; safe to repeat until its statements are made. Raises Refused with all reasons
     against it."""
     begin(tx, rules.zone, now)
-    rows = stored.every(tx)
+    rows = period_rows.every(tx)
     row = month(rows, name)
     if row.cut and row.state == PeriodState.CLOSING.value:
         return
     if reasons := hinders(tx, row, rows, rules.zone, now, excuses):
         raise not_closed(row, reasons)
-    stored.stop_writers(tx)
-    rows = stored.every(tx)
+    period_rows.stop_writers(tx)
+    rows = period_rows.every(tx)
     if month(rows, name).cut:  # by another caller, just now
         return
     while sealing.seal(tx) == sealing.SEALED:
         pass
-    sealed, head = stored_entries.sealed(tx)
-    stored.change(
+    sealed, head = entry_rows.sealed(tx)
+    period_rows.update(
         tx, row.name, closed_at=instant(now, period(row).end, [one.cut for one in rows if one.cut]), closed_by=by,
-        last_entry=stored.last_entry(tx), sealed=sealed, head=head,
+        last_entry=period_rows.last_entry(tx), sealed=sealed, head=head,
         terms={**row.terms, "owners": dict(rules.owners), "excuses": dict(excuses)},
     )  # fmt: skip
 
@@ -235,7 +235,7 @@ class Month:
 
     def entries(self, tx: Tx) -> Iterator[Entry]:
         """Yields the entries in the order of the journal, each as it was written between the cuts."""
-        return by_cuts(stored.journal(tx, self.period.start, self.period.end, self.after, self.through), self.cuts)
+        return by_cuts(period_rows.journal(tx, self.period.start, self.period.end, self.after, self.through), self.cuts)
 
 
 def month_of(tx: Tx, row: PeriodRow, rows: list[PeriodRow], rules: Rules) -> Month:
@@ -244,20 +244,20 @@ def month_of(tx: Tx, row: PeriodRow, rows: list[PeriodRow], rules: Rules) -> Mon
     calendar = Calendar(zone=zone_of(row), closed={one.period: one.at for one in cuts}, first=rows[0].name)
     owners = row.terms.get("owners", rules.owners)
     payers: dict[str, dict[str, Payer]] = {CREDIT: {}}
-    for lot in stored_lots.every(tx):
+    for lot in lot_rows.every(tx):
         payers.setdefault(lot.unit, {})[project_account(lot.project, lot.name)] = Payer(lot.grantor, lot.rate)
     return Month(
         period=period(row),
         terms={unit: Terms(calendar=calendar, payers=its, members=owners) for unit, its in payers.items()},
         # an entry that concerns an earlier month is in this one only if it was written in it
         after=over(cuts, period(row).start),
-        through=row.last_entry if row.cut else stored.last_entry(tx), cuts=cuts,
+        through=row.last_entry if row.cut else period_rows.last_entry(tx), cuts=cuts,
     )  # fmt: skip
 
 
 def settled(tx: Tx, name: str, rules: Rules) -> list[Settlement]:
     """Returns a month's settlements, one for each unit in which there was anything to settle."""
-    rows = stored.every(tx)
+    rows = period_rows.every(tx)
     one = month_of(tx, month(rows, name), rows, rules)
     found = [settle(one.entries(tx), one.period, terms, unit=unit) for unit, terms in sorted(one.terms.items())]
     return [each for each in found if each.statements]
@@ -265,17 +265,17 @@ def settled(tx: Tx, name: str, rules: Rules) -> list[Settlement]:
 
 def issue(tx: Tx, name: str, found: Iterable[Settlement], rules: Rules, now: datetime) -> None:
     """Issues the statements of a cut month to its members, and takes them off the accounts that they came from."""
-    row = month(stored.every(tx), name)
+    row = month(period_rows.every(tx), name)
     if not row.cut or row.state != PeriodState.CLOSING.value:
         return
     for one in found:
         for statement in one.statements:
             made = statement_row(one, statement, now, now + rules.accept)
-            stored_statements.put(tx, made)
+            statement_rows.insert(tx, made)
             statement_mails.issued(tx, made, rules.people.get(made.member, ()), now)
         if entry := emptied(one, now):
             books.settle(tx, entry)
-    stored.change(tx, name, state=PeriodState.CLOSED.value)
+    period_rows.update(tx, name, state=PeriodState.CLOSED.value)
 
 
 def statement_row(

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from ...adapters.db.database import Tx
-from ...adapters.db.queries import periods as stored
-from ...adapters.db.queries import usage as stored_usage
+from ...adapters.db.queries import periods as period_rows
+from ...adapters.db.queries import usage as usage_rows
 from ...adapters.db.queries.periods import RecordRow
 from ...domain.ledger.entries import Entry
 from ...domain.pricing.rates import segment_cost
@@ -42,14 +42,14 @@ class Prices:
 
     def tariff(self, digest: str) -> Tariff | None:
         if digest not in self._tariffs:
-            document = stored_usage.tariff(self.tx, digest) if digest else None
+            document = usage_rows.tariff(self.tx, digest) if digest else None
             self._tariffs[digest] = serialisation.terms_from(document).tariff if document else None
         return self._tariffs[digest]
 
     def edges(self, centre: str) -> list[datetime]:
         """Returns the times at which outages began and ended: runs are cut there."""
         if centre not in self._edges:
-            spans = stored_usage.outages_of(self.tx, centre)
+            spans = usage_rows.outages_of(self.tx, centre)
             self._edges[centre] = [edge for start, end, _ in spans for edge in (start, end) if edge]
         return self._edges[centre]
 
@@ -68,7 +68,7 @@ def bills(
 ) -> None:
     """Writes the bills of a closed month to `path`; `payers`: only the bills of these grantors. Raises Refused,
     BadOption."""
-    rows = stored.every(tx)
+    rows = period_rows.every(tx)
     row = closing.month(rows, name)
     month = closing.month_of(tx, row, rows, rules)
     if not row.cut:
@@ -87,7 +87,7 @@ def bills(
 
     def lines() -> Iterator[focus_bills.Row]:
         for some in _some(month.entries(tx)):
-            known = stored.records(tx, {one.session for one in some if one.session})
+            known = period_rows.records(tx, {one.session for one in some if one.session})
             abouts = {one.key: _about(one, known.get(one.session, []), prices, month.period.zone) for one in some}
 
             def about(one: Entry, there: Mapping[str, About] = abouts) -> About:
@@ -147,10 +147,10 @@ def _paid(price: int, off: int) -> int | Fraction:
 def usage(tx: Tx, name: str, centre: str, rules: Rules, path: Path) -> None:
     """Writes the segments of that month to `path`, of one centre or of all, one CloudEvent per line. A run that never
     started counts in the month in which it was over."""
-    period = closing.period(closing.month(stored.every(tx), name))
+    period = closing.period(closing.month(period_rows.every(tx), name))
     prices = Prices(tx)
     with path.open("w", encoding="utf-8") as file:
-        for row in stored.counted(tx, period.start, centre):
+        for row in period_rows.counted(tx, period.start, centre):
             run = serialisation.usage_from(row.record)
             parts = prices.segments(row, period.zone)
             if not parts and row.over_at and row.over_at in period:

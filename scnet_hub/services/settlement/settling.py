@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ...adapters.db.database import Database, Tx
-from ...adapters.db.queries import periods as stored
-from ...adapters.db.queries import statements as stored_statements
+from ...adapters.db.queries import periods as period_rows
+from ...adapters.db.queries import statements as statement_rows
 from ...adapters.db.queries.statements import StatementRow
-from ...domain.centres.state import Load
+from ...domain.centres.state import CentreStates
 from ...domain.ledger.splits import FEDERATION
 from ...domain.settlement.settlement import Settlement, parts
 from ...domain.standard.federation import FederationSpec
 from ...errors import NotEntitled
 from ..accounting import sealing
-from ..periodic import rounds
+from ..periodic import run_every
 from . import answers, closing, documents, exports
 from .answers import Reader
 from .board import board, hindering
@@ -33,14 +33,14 @@ Name = tuple[str, str, str]  # a statement's period, unit and member
 class Settling:
     """The settlement of one federation, by its page."""
 
-    def __init__(self, db: Database, spec: FederationSpec, load: Load, clock: Callable[[], datetime]) -> None:
-        self.db, self.spec, self.load, self.clock = db, spec, load, clock
+    def __init__(self, db: Database, spec: FederationSpec, states: CentreStates, clock: Callable[[], datetime]) -> None:
+        self.db, self.spec, self.states, self.clock = db, spec, states, clock
         self.rules = closing.rules_of(spec)
 
     @property
     def titles(self) -> dict[str, str]:
         """Returns the names of members, by id."""
-        centres = {name: known.spec.name for name, known in self.load.centres.items()}
+        centres = {name: known.spec.name for name, known in self.states.centres.items()}
         grantors = {one.id: one.title for one in self.spec.grantor if one.title}
         return {
             FEDERATION: self.spec.name,
@@ -57,7 +57,7 @@ class Settling:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        await rounds(self.once, EVERY, what="keeping the months")
+        await run_every(self.once, EVERY, what="keeping the months")
 
     async def once(self) -> None:
         """Begins and closes months, accepts unanswered statements, and finishes making statements that were
@@ -67,10 +67,10 @@ class Settling:
             if row.cut and row.state == "closing":
                 await self._issue(row.name)
 
-    def _keep(self, tx: Tx, now: datetime) -> list[stored.PeriodRow]:
+    def _keep(self, tx: Tx, now: datetime) -> list[period_rows.PeriodRow]:
         closing.begin(tx, self.rules.zone, now)
         answers.lapse(tx, now)
-        return stored.every(tx)
+        return period_rows.every(tx)
 
     # ---- months
 
@@ -82,7 +82,7 @@ class Settling:
 
     def _periods(self, tx: Tx, reader: Reader) -> list[Json]:
         """Returns periods, newest first; only operators see the reasons that block them."""
-        rows, now = stored.every(tx), self.clock()
+        rows, now = period_rows.every(tx), self.clock()
         return [
             documents.period(row, hindering(tx, row, rows, self.rules, now) if reader.operator else ())
             for row in reversed(rows)
@@ -92,10 +92,10 @@ class Settling:
         return await self.db.read(self._period, name)
 
     def _period(self, tx: Tx, name: str) -> Json:
-        rows, now = stored.every(tx), self.clock()
+        rows, now = period_rows.every(tx), self.clock()
         row = closing.month(rows, name)
-        waiting, records = stored.suspended(tx, closing.period(row).end)
-        ran = stored.work(tx, closing.period(row).start, closing.period(row).end)
+        waiting, records = period_rows.suspended(tx, closing.period(row).end)
+        ran = period_rows.work(tx, closing.period(row).start, closing.period(row).end)
         excuses = row.terms.get("excuses", {})
         document = documents.period(row, hindering(tx, row, rows, self.rules, now)) | {
             "centres": [
@@ -110,7 +110,7 @@ class Settling:
         }  # fmt: skip
         if row.state != "closed":
             return document
-        return document | self._told(stored_statements.of(tx, period=row.name), row.name)
+        return document | self._told(statement_rows.list_for(tx, period=row.name), row.name)
 
     def _told(self, rows: list[StatementRow], name: str) -> Json:
         reader = Reader(person="", operator=True)
@@ -121,7 +121,7 @@ class Settling:
 
     async def close(self, name: str, by: str, excuses: Mapping[str, str]) -> Json:
         """Closes a month: the cut, then its statements. Raises Refused with everything that blocks it."""
-        closing.known_excuses(excuses, self.load.centres)
+        closing.known_excuses(excuses, self.states.centres)
         while await self.db.run(sealing.seal) == sealing.SEALED:  # so that the cut itself has little left to seal
             pass
         await self.db.run(self._keep, self.clock())
@@ -133,7 +133,7 @@ class Settling:
 
     def _possible(self, tx: Tx, name: str, excuses: Mapping[str, str]) -> list[Settlement]:
         """Checks, before the cut, that nothing blocks the month and that every entry has a place in a statement."""
-        rows = stored.every(tx)
+        rows = period_rows.every(tx)
         row = closing.month(rows, name)
         if not row.cut and (reasons := closing.hinders(tx, row, rows, self.rules.zone, self.clock(), excuses)):
             raise closing.not_closed(row, reasons)
@@ -149,7 +149,7 @@ class Settling:
         return await self.db.read(self._preview, name)
 
     def _preview(self, tx: Tx, name: str) -> Json:
-        rows, now = stored.every(tx), self.clock()
+        rows, now = period_rows.every(tx), self.clock()
         row = closing.month(rows, name)
         if row.state == "closed":
             raise closing.not_closed(row, [])
@@ -179,7 +179,7 @@ class Settling:
         member = wanted.get("member", "")
         members = reader.scope if not member else [member] if reader.sees(member) else []
         given = {name: wanted.get(name, "") for name in ("period", "unit", "state")}
-        rows = stored_statements.of(tx, **given, members=members, after=after, limit=limit + 1)
+        rows = statement_rows.list_for(tx, **given, members=members, after=after, limit=limit + 1)
         found = [documents.statement(row, self.titles, reader, self.clock()) for row in rows[:limit]]
         return found, rows[limit - 1].name if len(rows) > limit else None
 
@@ -191,7 +191,9 @@ class Settling:
         return self._whole(tx, row, reader)
 
     def _whole(self, tx: Tx, row: StatementRow, reader: Reader) -> Json:
-        return documents.statement(row, self.titles, reader, self.clock(), closing.month(stored.every(tx), row.period))
+        return documents.statement(
+            row, self.titles, reader, self.clock(), closing.month(period_rows.every(tx), row.period)
+        )
 
     async def answer(self, name: Name, verb: str, words: str, reader: Reader) -> Json:
         """Answers a statement. `verb`: accept, dispute or settle."""
@@ -208,7 +210,7 @@ class Settling:
 
     def _entries(self, tx: Tx, name: Name, after: int) -> Json:
         period, unit, member = name
-        rows = stored.every(tx)
+        rows = period_rows.every(tx)
         month = closing.month_of(tx, closing.month(rows, period), rows, self.rules)
         found = []
         for position, one in enumerate(parts(month.entries(tx), month.period, month.terms[unit], member, unit=unit), 1):

@@ -83,9 +83,8 @@ def test_a_submission_that_is_still_under_way_when_its_connection_dies_is_not_do
         centre.held()
         centre.cut_lines("ada")
         centre.until(session, lambda seen: "did not answer" in centre.log(seen))
-        wait_for(
-            lambda: len(centre.at("pgrep", "-f", "^timeout -k 5 [0-9]+ sh -c .* sbatch ").split()) != 1, 30
-        )  # it ended, or another began
+        # it ended, or another began
+        wait_for(lambda: len(centre.at("pgrep", "-f", "^timeout -k 5 [0-9]+ sh -c .* sbatch ").split()) != 1, 30)
     centre.state(session, "ready", seconds=90)
     centre.settled(session)
 

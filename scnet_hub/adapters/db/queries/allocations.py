@@ -36,7 +36,7 @@ class AllocationRow:
     renews: str
 
 
-def put(tx: Tx, row: AllocationRow) -> None:
+def insert(tx: Tx, row: AllocationRow) -> None:
     tx.execute(
         allocations.insert().values(
             {name: getattr(row, name) for name in AllocationRow.__slots__} | {"centres": [*row.centres]}
@@ -44,7 +44,7 @@ def put(tx: Tx, row: AllocationRow) -> None:
     )
 
 
-def change(tx: Tx, allocation: str, **values: Any) -> None:
+def update(tx: Tx, allocation: str, **values: Any) -> None:
     tx.execute(allocations.update().where(allocations.c.id == allocation).values(**values))
 
 
@@ -53,7 +53,7 @@ def get(tx: Tx, allocation: str) -> AllocationRow | None:
     return _row(row._mapping) if row else None
 
 
-def of(tx: Tx, *, project: str = "", state: str = "") -> list[AllocationRow]:
+def list_for(tx: Tx, *, project: str = "", state: str = "") -> list[AllocationRow]:
     """Returns allocations, newest first, of that project and in that state, if given."""
     query = select(allocations).order_by(allocations.c.asked_at.desc(), allocations.c.id)
     for column, value in ((allocations.c.project, project), (allocations.c.state, state)):

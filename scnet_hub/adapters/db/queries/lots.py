@@ -49,12 +49,12 @@ class HoldRow:
     state: str
 
 
-def of(tx: Tx, project: str, unit: str, *, lock: bool = False) -> list[Lot]:
+def list_for(tx: Tx, project: str, unit: str, *, lock: bool = False) -> list[Lot]:
     """Returns a project's lots by name; with `lock` no other transaction writes them before this transaction ends."""
     return [_lot(row) for row in raw_sql.run(tx, _LOTS_LOCKED if lock else _LOTS, project, unit)]
 
 
-def put(tx: Tx, lot: Lot) -> None:
+def insert(tx: Tx, lot: Lot) -> None:
     tx.execute(
         lots.insert().values(
             **{column.name: getattr(lot, column.name) for column in lots.c} | {"centres": [*lot.centres]}
@@ -69,7 +69,7 @@ def limit(tx: Tx, project: str, unit: str, name: str, floor: int) -> None:
     )
 
 
-def change(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]]) -> None:
+def update(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]]) -> None:
     """Adds to the numbers of lots, by lot's name and number's name."""
     for name, numbers in by.items():
         raw_sql.run(tx, _CHANGE, *[numbers.get(one, 0) for one in _COUNTED], project, unit, name)

@@ -29,7 +29,7 @@ class MailRow:
     trouble: str
 
 
-def put(tx: Tx, row: MailRow) -> bool:
+def insert(tx: Tx, row: MailRow) -> bool:
     """Stores a mail and returns whether the mail is new: a mail with the same key stays as it was written."""
     insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     values = {name: getattr(row, name) for name in MailRow.__slots__}
@@ -37,7 +37,7 @@ def put(tx: Tx, row: MailRow) -> bool:
     return tx.execute(new).first() is not None
 
 
-def change(tx: Tx, key: str, **values: Any) -> None:
+def update(tx: Tx, key: str, **values: Any) -> None:
     tx.execute(mails.update().where(mails.c.key == key).values(**values))
 
 

@@ -33,9 +33,9 @@ class ManifestRow:
     excused_by: str = ""
 
 
-def put(tx: Tx, row: ManifestRow) -> None:
+def upsert(tx: Tx, row: ManifestRow) -> None:
     """Stores a manifest. The later manifest replaces the earlier; an excuse for the day stays."""
-    before = next(iter(of(tx, row.centre, row.day, row.day)), None)
+    before = next(iter(list_for(tx, row.centre, row.day, row.day)), None)
     tx.execute(delete(manifests).where(manifests.c.centre == row.centre, manifests.c.day == row.day.isoformat()))
     tx.execute(
         manifests.insert().values(
@@ -46,7 +46,7 @@ def put(tx: Tx, row: ManifestRow) -> None:
     )  # fmt: skip
 
 
-def of(tx: Tx, centre: str = "", first: date = date.min, last: date = date.max) -> list[ManifestRow]:
+def list_for(tx: Tx, centre: str = "", first: date = date.min, last: date = date.max) -> list[ManifestRow]:
     """Returns the manifests of the days from `first` to `last`, of one centre or of all."""
     query = select(manifests).where(manifests.c.day >= first.isoformat(), manifests.c.day <= last.isoformat())
     query = query.where(manifests.c.centre == centre) if centre else query

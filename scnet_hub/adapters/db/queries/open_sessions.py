@@ -48,7 +48,7 @@ _COLUMNS = (
 _LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
 
 
-def of(row: SessionCopy) -> OpenRow:
+def open_row(row: SessionCopy) -> OpenRow:
     """Returns the same columns of whole values."""
     session, copy = row
     asked = session.request

@@ -44,11 +44,11 @@ def every(tx: Tx) -> list[PeriodRow]:
     return [PeriodRow(**row._mapping) for row in tx.execute(select(periods).order_by(periods.c.name))]
 
 
-def put(tx: Tx, row: PeriodRow) -> None:
+def insert(tx: Tx, row: PeriodRow) -> None:
     tx.execute(periods.insert().values(**{one.name: getattr(row, one.name) for one in fields(row)}))
 
 
-def change(tx: Tx, name: str, **values: Any) -> None:
+def update(tx: Tx, name: str, **values: Any) -> None:
     tx.execute(periods.update().where(periods.c.name == name).values(**values))
 
 

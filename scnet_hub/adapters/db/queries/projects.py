@@ -32,7 +32,7 @@ class MemberRow:
     cap: int | None = None
 
 
-def put(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
+def upsert(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
     """Stores this project, with these members in this order."""
     values = {name: getattr(project, name) for name in ProjectRow.__slots__ if name != "id"}
     if get(tx, project.id):
@@ -68,7 +68,7 @@ def get(tx: Tx, project_id: str) -> ProjectRow | None:
     return ProjectRow(**row._mapping) if row else None
 
 
-def of(tx: Tx, person: str) -> list[ProjectRow]:
+def list_for(tx: Tx, person: str) -> list[ProjectRow]:
     """Returns the person's projects, by id."""
     query = (
         select(projects)

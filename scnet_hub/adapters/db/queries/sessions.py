@@ -267,7 +267,7 @@ def update_copy(tx: Tx, session_id: str, number: int, **columns: Any) -> None:
     tx.execute(copies.update().where(copies.c.session == session_id, copies.c.number == which).values(**columns))
 
 
-def say(tx: Tx, session_id: str, at: datetime, message: str) -> None:
+def add_event(tx: Tx, session_id: str, at: datetime, message: str) -> None:
     """Adds a line to the session's log, unless it repeats the last line."""
     last = tx.execute(
         select(events.c.message).where(events.c.session == session_id).order_by(events.c.id.desc()).limit(1)
@@ -276,7 +276,7 @@ def say(tx: Tx, session_id: str, at: datetime, message: str) -> None:
         tx.execute(events.insert().values(session=session_id, at=at, message=message))
 
 
-def log(tx: Tx, ids: Iterable[str]) -> dict[str, list[tuple[datetime, str]]]:
+def events_of(tx: Tx, ids: Iterable[str]) -> dict[str, list[tuple[datetime, str]]]:
     found: dict[str, list[tuple[datetime, str]]] = {session_id: [] for session_id in ids}
     query = select(events).where(events.c.session.in_(found)).order_by(events.c.id)
     for row in tx.execute(query):

@@ -38,7 +38,7 @@ class StatementRow:
         return f"{self.period}/{self.unit}/{self.member}"
 
 
-def put(tx: Tx, row: StatementRow) -> None:
+def insert(tx: Tx, row: StatementRow) -> None:
     tx.execute(statements.insert().values(**{one.name: getattr(row, one.name) for one in fields(row)}))
 
 
@@ -51,7 +51,7 @@ def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> S
     return StatementRow(**row._mapping) if row else None
 
 
-def of(
+def list_for(
     tx: Tx,
     *,
     period: str = "",

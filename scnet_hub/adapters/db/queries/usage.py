@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select
 
 from .. import raw_sql
 from ..database import Tx
@@ -60,7 +60,7 @@ class UsageRow:
     tariff: str = ""
 
 
-def put(tx: Tx, row: UsageRow) -> bool:
+def insert(tx: Tx, row: UsageRow) -> bool:
     """Stores the record; returns False if the same record is there already."""
     return raw_sql.run(tx, _NEW, *[getattr(row, name) for name in _FIELDS]).fetchone() is not None
 
@@ -119,7 +119,7 @@ def waiting(tx: Tx, centre: str) -> set[str]:
 
 def decide(tx: Tx, number: int, decision: str, by: str, at: datetime) -> bool:
     """Writes an operator's decision; returns False if there is no such record, or the record is decided."""
-    undecided = update(usage).where(usage.c.id == number, usage.c.decision == "")
+    undecided = usage.update().where(usage.c.id == number, usage.c.decision == "")
     return tx.execute(undecided.values(decision=decision, decided_by=by, decided_at=at)).rowcount == 1
 
 
@@ -136,8 +136,8 @@ def going_on(tx: Tx, centre: str) -> list[UsageRow]:
     )
 
 
-def change(tx: Tx, number: int, **values: Any) -> None:
-    tx.execute(update(usage).where(usage.c.id == number).values(**values))
+def update(tx: Tx, number: int, **values: Any) -> None:
+    tx.execute(usage.update().where(usage.c.id == number).values(**values))
 
 
 def began(tx: Tx) -> datetime:
@@ -188,7 +188,7 @@ def keep_outage(tx: Tx, centre: str, start: datetime, end: datetime | None, word
     if before and (before.end, before.words) == (end, words):
         return False
     if before:
-        tx.execute(update(outages).where(*there).values(end=end, words=words))
+        tx.execute(outages.update().where(*there).values(end=end, words=words))
     else:
         tx.execute(outages.insert().values(centre=centre, start=start, end=end, words=words))
     return True

@@ -90,6 +90,5 @@ def _opened(text: str, dialect: Any) -> str:
 
 
 metadata = MetaData()
-Number = BigInteger().with_variant(
-    Integer, "sqlite"
-)  # for rows that are only ever added; SQLite's integers are of 64 bits anyway
+# for rows that are only ever added; SQLite's integers are of 64 bits anyway
+Number = BigInteger().with_variant(Integer, "sqlite")
