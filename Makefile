@@ -27,24 +27,24 @@ tools: setup ## install what checks and tests the JavaScript; `make test` and `m
 demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real Slurm; PORT=8000)
 	@exec .venv/bin/scnet demo $(if $(CENTRES),--centres $(CENTRES)) $(if $(PORT),--port $(PORT))
 
-test: tools ## run the whole test suite (TESTS=tests/placement: a part of it)
+test: tools ## run the whole test suite (TESTS=tests/unit/domain/placement: a part of it)
 	@.venv/bin/python -m pytest -n 3 --dist loadgroup $(TESTS)
 
-test-quick: setup ## run what needs no root, no service and no browser (TESTS=tests/placement: a part of it)
+test-quick: setup ## run what needs no root, no service and no browser (TESTS=tests/unit/domain/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m quick $(TESTS)
 
-soak: setup ## try the ledger's properties with 50,000 examples each, REST with 100 a call (TESTS=tests/ledger/test_x.py: a part)
-	@SCNET_EXAMPLES=50000 .venv/bin/python -m pytest -n 2 --dist loadgroup -m hypothesis $(or $(TESTS),tests/ledger)
-	$(if $(TESTS),,@SCNET_API_EXAMPLES=100 .venv/bin/python -m pytest -n 2 tests/broker/test_schemathesis.py)
+soak: setup ## try the ledger's properties with 50,000 examples each, REST with 100 a call (TESTS=tests/unit/ledger/test_x.py: a part)
+	@SCNET_EXAMPLES=50000 .venv/bin/python -m pytest -n 2 --dist loadgroup -m hypothesis $(or $(TESTS),tests/unit/ledger)
+	$(if $(TESTS),,@SCNET_API_EXAMPLES=100 .venv/bin/python -m pytest -n 2 tests/federation/broker/test_schemathesis.py)
 
 faults: setup ## break a federation over four real centres under load, as root (SEED=7 MINUTES=60), and report
-	@.venv/bin/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+	@.venv/bin/python -m tests.real.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 testbed-up: setup ## bring up four real centres in namespaces, as root (CENTRES=ab: these only)
-	@.venv/bin/python -m tests.testbed up $(CENTRES)
+	@.venv/bin/python -m tests.real.testbed up $(CENTRES)
 
 testbed-down: setup ## end them
-	@.venv/bin/python -m tests.testbed down
+	@.venv/bin/python -m tests.real.testbed down
 
 check: tools ## format, lint, types (Python and JavaScript), layers, and the sizes of files and functions
 	@.venv/bin/ruff format --check .

@@ -37,7 +37,7 @@ from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
 from scnet_hub.demo.run import Demo, Setup, running
 from scnet_hub.demo.state import some_free_port
-from tests.demo.front import Front
+from tests.system.demo.front import Front
 
 MOST_LATE, MOST_MEMORY = 1.2, 1.5
 PAUSE = 0.1  # seconds between two questions of the one that notices: under the rate that a caller is allowed

@@ -36,7 +36,7 @@ from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.services.federation import Federation
 from scnet_hub.services.projects import projects
-from tests.transport.sshd import ME, Sshd
+from tests.unit.adapters.transport.sshd import ME, Sshd
 
 Json = dict[str, Any]
 CENTRES, PARTITIONS, NODES, CORES = (10, 100, 1000), 4, 16, 32

@@ -32,7 +32,7 @@ from scnet_hub.adapters.secret_files import write_secret
 from scnet_hub.adapters.transport.ssh import SshTransport
 from scnet_hub.adapters.transport.ssh_master import CIPHERS
 from scnet_hub.errors import Unreachable
-from tests.transport.sshd import ME, Sshd, free_port, until
+from tests.unit.adapters.transport.sshd import ME, Sshd, free_port, until
 
 HOST = "127.0.0.1"
 OTHERS = ("127.0.0.8", "127.0.0.9")  # the same port there: other nodes, as far as a forward can tell

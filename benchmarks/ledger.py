@@ -36,7 +36,7 @@ from scnet_hub.adapters.db.queries import entries as entry_rows
 from scnet_hub.errors import NotStored
 from scnet_hub.services.accounting import books
 from scnet_hub.units import Amount, credits
-from tests.postgres import standing
+from tests.builders.postgres import standing
 
 Json = dict[str, Any]
 ENGINES = ("sqlite", "postgresql")

@@ -436,7 +436,7 @@ def main() -> None:
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    from tests import environments
+    from tests.real import environments
 
     with contextlib.redirect_stdout(sys.stderr):  # it says what it builds
         environment = environments.standing(environments.KEPT / "environments")

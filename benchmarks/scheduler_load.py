@@ -32,7 +32,7 @@ from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
 from scnet_hub.demo.run import Setup, running
 from scnet_hub.domain.addresses import PREFIX
-from tests.testbed import Testbed
+from tests.real.testbed import Testbed
 
 Json = dict[str, Any]
 OURS, STOCK = "grace", "ada"  # the person of each side; ours are also the federation's own account's questions

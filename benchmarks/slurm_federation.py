@@ -20,8 +20,8 @@ from typing import Any
 
 from alpha import beds
 
-from tests.testbed import life
-from tests.testbed.kinds import KINDS
+from tests.real.testbed import life
+from tests.real.testbed.kinds import KINDS
 
 BOTH = ("a", "b")
 NAME = "tbfed"

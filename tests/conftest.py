@@ -18,7 +18,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.builders.clock import VirtualLoop
 
-pytest_plugins = ["tests.testbed.fixtures", "tests.environments", "tests.world", "tests.postgres"]
+pytest_plugins = [
+    "tests.real.testbed.fixtures",
+    "tests.real.environments",
+    "tests.federation.world",
+    "tests.builders.postgres",
+]
 
 settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("scnet")
@@ -26,30 +31,29 @@ settings.load_profile("scnet")
 
 # What stands on the real centres of a testbed, of which each test process has its own. A testbed waits most of the
 # time, so these run in three lines, beside everything else; the centre that enrolment breaks is of its own.
-ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
 LINES = {"faults": "testbed 2", "test_conformance_real.py": "testbed 2", "enrolment": "enrolment"}
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
-# What takes longest, the longest first: what begins last decides when a run of two ends. From `--durations=0` of a
+# What takes longest, the longest first: what begins last decides when a run ends. From `--durations=0` of a
 # whole run.
 LONGEST = (
     "testbed 2",
     "testbed 1",
     "enrolment",
-    "tests/ledger/test_invariants.py",
-    "tests/metering/test_intake.py",
-    "tests/hub/test_rejoin.py",
-    "tests/ledger/test_settlement.py",
-    "tests/demo/test_main_job.py",
-    "tests/ledger/test_usage.py",
-    "tests/hub/test_start_page_browser.py",
-    "tests/test_quotas.py",
-    "tests/test_clusters.py",
-    "tests/ledger/test_pricing.py",
+    "tests/unit/ledger/test_invariants.py",
+    "tests/unit/metering/test_intake.py",
+    "tests/system/hub/test_rejoin.py",
+    "tests/unit/ledger/test_settlement.py",
+    "tests/system/demo/test_main_job.py",
+    "tests/unit/ledger/test_usage.py",
+    "tests/system/hub/test_start_page_browser.py",
+    "tests/unit/services/test_quotas.py",
+    "tests/unit/client/test_clusters.py",
+    "tests/unit/ledger/test_pricing.py",
 )
 # `make test-quick` leaves these out: they need root, services, a browser or processes by the dozen.
-SYSTEM = {"browser", "dask", "demo", "enrolment", "faults", "hub", "real", "session", "stock", "testbed", "transport"}
+SYSTEM = {"system", "real", "dask", "transport"}
 SLOW = re.compile(
     r"/(test_(embedded|conformance|real|notebooks|setup|saved|browser|overload|locked|clusters)\w*|\w+_browser)\.py$"
 )
@@ -66,7 +70,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untype
 @cache
 def together(file: str) -> str:
     path = Path(__file__).parents[1] / file
-    if not ON_THE_TESTBED.intersection(Path(file).parts) and not NEEDS_IT.search(path.read_text()):
+    if "real" not in Path(file).parts and not NEEDS_IT.search(path.read_text()):
         return file
     return next((line for part, line in LINES.items() if part in Path(file).parts), "testbed 1")
 

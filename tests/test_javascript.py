@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 
-from tests.node import LINT, ROOT, TYPES, run_node, tool
+from tests.builders.node import LINT, ROOT, TYPES, run_node, tool
 
 CONFIG = ROOT / "extensions" / "javascript"
 

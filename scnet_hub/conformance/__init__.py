@@ -2,8 +2,8 @@
 both run.
 
 `suite.py` holds the tests, `plugin.py` the fixtures for a live centre described by its `centre.toml`; CI uses fixtures
-of its own (`tests/test_conformance.py`). A run submits about ten jobs of a few seconds under the checker's own
-account.
+of its own (`tests/unit/conformance/test_conformance.py`). A run submits about ten jobs of a few seconds under the
+checker's own account.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The broker keeps the session; the spawner keeps its id. It starts (or re-joins) a session, passes on its progress,
 reports it as alive unless the broker clearly says that it has ended, and stops it durably. Needs jupyterhub >=6.1,<7:
 `server` returns a server that is not probed while the hub starts, because JupyterHub would cancel a session that it
-can't reach (tests/hub).
+can't reach (tests/system/hub).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@ away.
 
 Changes JupyterHub's own start in three ways: skips imports that only a hub needs; moves the check of the hub's version
 to the background, so that the server does not end when the hub is away; and while the hub is away, keeps people signed
-in who were accepted in the last ten minutes. Needs jupyterhub >=6.1,<7 (private names; tests/session watches them).
+in who were accepted in the last ten minutes. Needs jupyterhub >=6.1,<7 (private names; tests/system/session watches
+them).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A centre in memory: it answers Slurm's commands as the embedded centre does, and its jobs are rows and coroutines.
 
 The commands' words, the queue's rules and accounting are the embedded centre's own code; no process, no socket and no
-file is behind them. What a job does is a `Program`. `tests/test_memory_centre.py` runs the conformance suite on it.
+file is behind them. What a job does is a `Program`. `tests/unit/conformance/test_memory_centre.py` runs the conformance
+suite on it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 next timer else.
 
 So an hour takes no time, a slow machine changes nothing, and what happens first is what was due first. A test asks for
-it by the fixture `virtual_time` (see `tests.world`). Not for tests that wait for sockets or processes: the loop would
-not know that these are at work.
+it by the fixture `virtual_time` (see `tests.federation.world`). Not for tests that wait for sockets or processes: the
+loop would not know that these are at work.
 """
 
 from __future__ import annotations

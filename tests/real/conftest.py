@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import testbed as tb
-from tests.demo.conftest import Running, start, stop, wait_for
+from tests.real import testbed as tb
+from tests.system.demo.conftest import Running, start, stop, wait_for
 
 SESSION = "/opt/scnet/session"  # where the pages say that the session environment is
 

@@ -8,8 +8,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import steps
-from tests.demo.conftest import Running, wait_for
+from tests.system.browser import steps
+from tests.system.demo.conftest import Running, wait_for
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scnet_hub.demo.browser import Browser
-from tests import testbed as tb
-from tests.demo.conftest import Running, eventually
+from tests.real import testbed as tb
+from tests.system.demo.conftest import Running, eventually
 
 COMPUTE = """
 import scnet_hub as scnet

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from scnet_hub.demo.browser import Browser
-from tests import testbed as tb
-from tests.demo.conftest import Running, eventually, wait_for
+from tests.real import testbed as tb
+from tests.system.demo.conftest import Running, eventually, wait_for
 
 pytestmark = pytest.mark.slow
 Json = dict[str, Any]

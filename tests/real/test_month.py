@@ -27,8 +27,8 @@ from scnet_hub.errors import Refused
 from scnet_hub.services.accounting import books
 from scnet_hub.services.federation import Federation, centres_of
 from scnet_hub.services.settlement.answers import Reader
-from tests import testbed as tb
-from tests.demo.conftest import Running, wait_for
+from tests.real import testbed as tb
+from tests.system.demo.conftest import Running, wait_for
 
 pytestmark = pytest.mark.slow
 OPERATOR = Reader(person="root", operator=True)

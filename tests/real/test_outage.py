@@ -21,9 +21,9 @@ import pytest
 from scnet_hub.demo.breaking import COMPUTE, TOLD, Seen, Tab
 from scnet_hub.demo.browser import Browser
 from scnet_hub.errors import BrokerError
-from tests import testbed as tb
-from tests.demo.conftest import Running, wait_for
-from tests.testbed.layout import CENTRES
+from tests.real import testbed as tb
+from tests.real.testbed.layout import CENTRES
+from tests.system.demo.conftest import Running, wait_for
 
 SECONDS = 60 * float(os.environ.get("SCNET_OUTAGE_MINUTES", "0.7"))
 pytestmark = pytest.mark.slow

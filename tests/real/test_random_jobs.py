@@ -22,14 +22,14 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests import testbed as tb
-from tests.demo.conftest import Running, wait_for
-from tests.faults import accounting, books
-from tests.faults.arena import FEDERATION as FEDERATION  # the fixture's, with room for many sessions at once
-from tests.faults.arena import PEOPLE, PROJECT
-from tests.faults.evidence import Run
-from tests.testbed.fixtures import need
-from tests.testbed.layout import CENTRES
+from tests.real import testbed as tb
+from tests.real.faults import accounting, books
+from tests.real.faults.arena import FEDERATION as FEDERATION  # the fixture's, with room for many sessions at once
+from tests.real.faults.arena import PEOPLE, PROJECT
+from tests.real.faults.evidence import Run
+from tests.real.testbed.fixtures import need
+from tests.real.testbed.layout import CENTRES
+from tests.system.demo.conftest import Running, wait_for
 
 pytestmark = pytest.mark.slow
 Json = dict[str, Any]

@@ -18,8 +18,8 @@ import pytest
 from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.browser import Browser
 from scnet_hub.errors import ScnetError
-from tests import testbed as tb
-from tests.demo.conftest import Running, wait_for
+from tests.real import testbed as tb
+from tests.system.demo.conftest import Running, wait_for
 
 pytestmark = pytest.mark.slow
 SGE = "SGE_ROOT=/var/lib/gridengine"

@@ -2,8 +2,9 @@
 
 Sources: sge_status(5) and qstat(1) of 6.2u5 and of Son of Grid Engine 8.1.9, qstat(1) of Univa Grid Engine 8.6 (N and
 P, of preempted jobs), and qstat(1) and `job_get_state_string` of the Open Cluster Scheduler 9 (x and f). Letters come
-in one order, each at most once, so a set of letters has all their information; tests/dialects/test_gridengine_states.py
-lists the states of the manuals. A letter that is in none of them has no meaning.
+in one order, each at most once, so a set of letters has all their information;
+tests/unit/domain/dialects/test_gridengine_states.py lists the states of the manuals. A letter that is in none of them
+has no meaning.
 """
 
 from __future__ import annotations

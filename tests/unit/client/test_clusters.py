@@ -1,0 +1,307 @@
+"""A federated Dask cluster on a fake broker that really starts the posted jobs: it computes, mends itself and leaves
+nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from distributed import Client as DaskClient
+
+from scnet_hub.client.clusters import dask
+from scnet_hub.client.clusters.activity import has_work
+from scnet_hub.errors import BadOption, CentreError, NoPlacement, OverQuota, Rejected
+from tests.builders.fakes.broker import FakeBroker, until
+
+REPO = Path(__file__).resolve().parents[3]
+TICK = (0.2, 0.5)
+
+
+@pytest.fixture
+def broker() -> Iterator[FakeBroker]:
+    with FakeBroker() as fake:
+        yield fake
+
+
+@pytest.fixture
+def make(broker):
+    """Makes clusters with a quick reconciler; closes what a test leaves open."""
+    made = []
+
+    def build(**options):
+        made.append(dask(client=broker.client(), **{"tick": TICK, "job_cores": 1, **options}))
+        return made[-1]
+
+    yield build
+    for cluster in made:
+        cluster.close()
+
+
+def notes(cluster) -> str:
+    return "\n".join(words for _, words in cluster._door.notes)
+
+
+def double(number: int) -> int:
+    return number * 2
+
+
+def test_it_computes_with_tls_on_two_jobs_and_leaves_nothing(broker, make):
+    cluster = make(cores=3, job_cores=2)
+    assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        assert sorted(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()) == [
+            1,
+            2,
+        ]
+        assert client.submit(sum, client.map(double, range(50))).result(timeout=30) == 2450
+    cluster.close()
+    until(lambda: not broker.live() and not broker.alive(), 10)
+    assert {one["end_reason"] for one in broker.sessions.values()} == {"Stopped on request."}
+
+
+def test_what_is_posted_is_a_plain_python_and_no_secret_on_the_command_line(broker, make):
+    broker.hold = True
+    make(cores=4, job_cores=2, memory="4G", gpus=2, walltime="2h", project="climate")
+    broker.wait(lambda: len(broker.sessions) == 2)
+    first, second = broker.payloads.values()
+    assert first["argv"][:3] == ["python", "-m", "distributed.cli.dask_worker"]
+    assert {key: first[key] for key in ("kind", "cores", "gpus", "memory", "walltime", "project", "centre")} == {
+        "kind": "dask", "cores": 2, "gpus": 1, "memory": str(2 * 2**30), "walltime": "7200s", "project": "climate",
+        "centre": "",
+    }  # fmt: skip
+    words = " ".join(first["argv"])
+    assert "PRIVATE" not in words and "--tls-key" not in words
+    for expected in (
+        "--nthreads 2",
+        "--no-nanny",
+        "--memory-limit 2147483648B",
+        "--lifetime 6900s",
+        "--resources GPU=1",
+    ):
+        assert expected in words
+    assert "PRIVATE KEY" in first["env"]["DASK_DISTRIBUTED__COMM__TLS__WORKER__KEY"]
+    assert second["centre"] == "alpha" and second["name"] != first["name"]
+
+
+def test_it_returns_at_once_and_shows_the_place_in_the_queue(broker, make):
+    broker.hold = True
+    cluster = make(cores=2)
+    broker.wait(lambda: len(broker.sessions) == 2)
+    until(lambda: all(row["detail"] == "number 1 in the queue: waiting for free cores" for row in cluster.job_rows), 10)
+    assert "0 of 2 jobs working, 2 queued" in repr(cluster)
+
+
+@pytest.mark.parametrize(
+    "error", [OverQuota("Only 8 cores at once.", hint="Ask for at most 8."), NoPlacement("No centre has GPUs.")]
+)
+def test_a_refused_first_job_raises_the_brokers_words(broker, make, error):
+    broker.refusals[""] = error
+    with pytest.raises(type(error), match=str(error)) as caught:
+        make(cores=16)
+    assert caught.value.hint == error.hint
+    assert broker.sessions == {}
+
+
+def test_a_later_refusal_is_shown_and_the_others_go_on(broker, make):
+    broker.hold = True
+    cluster = make(cores=1)
+    broker.refusals[""] = OverQuota("Only 1 core at once.", hint="Ask for at most 1.")
+    cluster.scale(3)
+    until(lambda: cluster.shown()["problem"], 10)
+    assert "Only 1 core at once. Ask for at most 1." in cluster.explain()
+    until(lambda: len(cluster.worker_spec) == 1, 10)
+    assert len(broker.live()) == 1
+    broker.refusals.clear()
+    cluster.scale(2)
+    broker.wait(lambda: len(broker.live()) == 2)
+    assert cluster.shown()["problem"] is None
+
+
+@pytest.mark.parametrize("error", [NoPlacement("Alpha is full."), Rejected("AssocMaxSubmitJobLimit")])
+def test_a_centre_that_takes_no_more_is_left_for_another_in_words(broker, make, error):
+    broker.hold = True
+    cluster = make(cores=1)
+    broker.refusals["alpha"] = error
+    cluster.scale(3)
+    broker.wait(lambda: len(broker.sessions) == 3)
+    assert [one["centre"] for one in broker.sessions.values()] == ["alpha", "beta", "beta"]
+    until(lambda: str(error) in notes(cluster) and "Beta" in notes(cluster), 10)
+
+
+def test_a_pinned_centre_is_not_left(broker, make):
+    broker.refusals["beta"] = NoPlacement("Beta is full.")
+    with pytest.raises(NoPlacement, match="Beta is full"):
+        make(cores=1, centre="beta")
+
+
+def test_a_killed_job_is_replaced_and_the_computation_ends_right(broker, make):
+    cluster = make(cores=2)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        futures = client.map(double, range(40))
+        broker.kill("s0")
+        broker.wait(lambda: len(broker.sessions) == 3)
+        assert sum(client.gather(futures)) == 1560
+        client.wait_for_workers(2, timeout=60)
+    assert "was lost: The job failed (exit -9)." in notes(cluster)
+
+
+def test_jobs_that_die_at_their_start_are_not_tried_for_ever(broker, make):
+    cluster = make(cores=1, restarts=2, worker_args=["--no-such-option"])
+    problem = until(lambda: cluster.shown()["problem"], 60)
+    assert len(broker.sessions) == 3
+    assert problem["title"].startswith("3 jobs in a row failed to start")
+    assert "no-such-option" in problem["hint"]
+    assert cluster.worker_spec == {}
+
+
+def test_scaling_down_loses_no_result(broker, make):
+    cluster = make(cores=3)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(3, timeout=60)
+        futures = client.map(double, range(60), pure=False)
+        client.gather(futures)
+        soon = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+        broker.update("s2", stops_at=soon, lease_end="Project climate has 0.00 credits left.")
+        broker.wait(lambda: len(broker.live()) == 2)
+        assert "ends: Credits run out. Project climate has 0.00 credits left." in notes(cluster)
+        cluster.scale(1)
+        broker.wait(lambda: len(broker.live()) == 1)
+        until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 1, 20)
+        before = client.submit(os.getpid).result(timeout=10)
+        assert sum(client.gather(futures)) == 3540
+        assert {future.status for future in futures} == {"finished"} and before
+
+
+def test_scale_counts_cores_too(broker, make):
+    broker.hold = True
+    cluster = make(cores=4, job_cores=2)
+    cluster.scale(cores=7)
+    broker.wait(lambda: sum(one["cores"] for one in broker.live()) == 7)
+    cluster.scale(cores=3)
+    broker.wait(lambda: sum(one["cores"] for one in broker.live()) in (3, 4))
+    with pytest.raises(BadOption, match="not memory"):
+        cluster.scale(memory="4G")
+
+
+def test_adaptive_grows_with_work_up_to_the_quota_and_shrinks_to_nothing(broker, make):
+    broker.balances[0]["quota"]["cores"]["limit"] = 2
+    cluster = make(cores=4, adaptive=True)
+    cluster.adapt(minimum=0, maximum=10, interval="100ms", wait_count=2, target_duration="10ms")
+    assert cluster._adaptive.maximum == 2
+    with DaskClient(cluster) as client:
+        futures = client.map(double, range(300), pure=False)
+        broker.wait(lambda: len(broker.live()) == 2)
+        client.gather(futures)
+        del futures
+        broker.wait(lambda: not broker.live())
+    with pytest.raises(BadOption, match="not possible"):
+        cluster.adapt(minimum=3)
+
+
+def test_a_broker_that_goes_silent_costs_no_worker(broker, make):
+    cluster = make(cores=1)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(1, timeout=60)
+        broker.silent = True
+        until(lambda: cluster.shown()["problem"], 10)
+        assert client.submit(double, 21).result(timeout=10) == 42
+        cluster.scale(2)
+        until(lambda: any(row["word"] == "not submitted yet" for row in cluster.job_rows), 10)
+        assert len(cluster.worker_spec) == 2
+        broker.silent = False
+        client.wait_for_workers(2, timeout=60)
+        until(lambda: cluster.shown()["problem"] is None, 10)
+    assert len(broker.sessions) == 2
+
+
+def test_waiting_in_a_queue_is_not_idleness_but_doing_nothing_is(broker, make):
+    broker.hold = True
+    cluster = make(cores=1, idle_timeout=2)
+    until(lambda: cluster.scheduler.idle_since, 10)
+    held = cluster.scheduler.idle_since
+    until(lambda: cluster.scheduler.idle_since > held + 2.5, 20)
+    assert cluster.status.name == "running"
+    broker.run("s0")
+    until(lambda: cluster.status.name == "closed", 30)
+    until(lambda: not broker.alive(), 10)
+    assert "without work" in notes(cluster)
+
+
+def test_it_shows_itself_as_a_view_a_snapshot_and_text(broker, make):
+    broker.hold = True
+    cluster = make(cores=1, name="<thesis>")
+    data, _ = cluster._repr_mimebundle_()
+    assert "&lt;thesis&gt;" in data["text/html"] and "<thesis>" not in data["text/html"]
+    assert "Dask cluster <thesis>" in data["text/plain"] and "queued" in data["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in data
+    cluster.close()
+    until(lambda: cluster._view.state["closed"], 10)
+
+
+def test_the_name_of_an_older_clusters_job_is_never_used_again(broker, make):
+    broker.hold = True
+    first, second = make(cores=1, name="thesis"), make(cores=1, name="thesis")
+    assert len({one["name"] for one in broker.sessions.values()}) == 2
+    first.close()
+    assert len(broker.live()) == 1 and second.status.name == "running"
+
+
+def test_importing_dask_jobqueue_leaves_ctrl_c_alone(make, broker):
+    broker.hold = True
+    before = signal.getsignal(signal.SIGINT)
+    make(cores=1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_python_that_exits_without_closing_leaves_no_session(broker):
+    script = """
+        import scnet_hub as scnet
+        cluster = scnet.dask(cores=2, job_cores=1)
+        cluster.get_client().wait_for_workers(2, timeout=60)
+    """
+    env = {**os.environ, **broker.environment(), "PYTHONPATH": str(REPO)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=90
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    until(lambda: not broker.live() and not broker.alive(), 20)
+
+
+def test_a_rejection_everywhere_is_a_failed_start_not_an_exception(broker, make):
+    broker.hold = True
+    cluster = make(cores=1, restarts=1)
+    for place in ("", "alpha", "beta"):
+        broker.refusals[place] = CentreError("sbatch: error: Batch job submission failed")
+    cluster.scale(2)
+    problem = until(lambda: cluster.shown()["problem"], 20)
+    assert "Batch job submission failed" in problem["title"]
+    assert len(broker.live()) == 1
+
+
+def test_work_without_a_running_cell_is_told_to_the_session_and_kept_results_are_not(
+    broker, make, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SCNET_ACTIVE", str(tmp_path))
+    broker.hold = True
+    cluster = make(cores=1, name="ocean")
+    with DaskClient(cluster) as client:
+        future = client.submit(double, 21)  # no worker yet: it waits
+        mark = tmp_path / "ocean"
+        until(mark.exists, 20)
+        broker.hold = False
+        broker.run(next(iter(broker.sessions)))
+        assert future.result(timeout=60) == 42
+        until(lambda: not has_work(cluster.scheduler), 20)
+        os.utime(mark, (0, 0))
+        asked = len(broker.calls)
+        until(lambda: len(broker.calls) > asked + 2, 20)  # so many looks later
+        assert mark.stat().st_mtime == 0
