@@ -50,7 +50,7 @@ class LoginNode:
         self.slots = asyncio.Semaphore(concurrency)
         self.logins = asyncio.Semaphore(LOGINS)
         self.trial = asyncio.Lock()
-        self.setback: Backoff[Unreachable] = Backoff(pace.first_pause, pace.longest_pause)
+        self.backoff: Backoff[Unreachable] = Backoff(pace.first_pause, pace.longest_pause)
 
 
 @dataclass(eq=False, slots=True)
@@ -174,19 +174,19 @@ class Lines:
         """Makes one attempt, unless it is too early. While a node is suspected, only one attempt runs at a time, and
         its result counts for all callers."""
         loop = asyncio.get_running_loop()
-        async with node.logins, node.trial if node.setback.error else contextlib.nullcontext():
-            if held := node.setback.holds(loop.time()):
+        async with node.logins, node.trial if node.backoff.error else contextlib.nullcontext():
+            if held := node.backoff.holds(loop.time()):
                 raise again(held)
             try:
                 connection = await self._log_in(node, user)
             except Unreachable as error:
                 if error.code == LOGIN_REFUSED:
-                    node.setback.worked()
+                    node.backoff.worked()
                 else:
-                    node.setback.failed(error, loop.time())
+                    node.backoff.failed(error, loop.time())
                     log.log(logging.ERROR if isinstance(error, Denied) else logging.WARNING, "%s", error)
                 raise
-            node.setback.worked()
+            node.backoff.worked()
             log.info("connected to %s of centre %s as %s", node.host, self.door.spec.id, user)
             return connection
 

@@ -44,7 +44,7 @@ class Forwards:
         self._standing: set[Forward] = set()
         self._proven: set[Forward] = set()
         self._start = MasterStart(door, master, pace)
-        self._back_setback = Backoff[Unreachable](pace.first_pause, 5 * pace.first_pause)
+        self._return_backoff = Backoff[Unreachable](pace.first_pause, 5 * pace.first_pause)
         self._trouble: Unreachable | None = None
         self._told: set[str] = set()
         self._control: Control | None = None
@@ -190,7 +190,7 @@ class Forwards:
     def _check(self, forward: Forward) -> None:
         if forward in self._standing:
             return
-        if error := self._trouble or (self._back_setback.error if forward == self._back else None):
+        if error := self._trouble or (self._return_backoff.error if forward == self._back else None):
             raise again(error)
         raise Unreachable(f"centre {self.door.spec.id}: the forward to {forward.host}:{forward.port} is not open yet.")
 
@@ -302,17 +302,17 @@ class Forwards:
 
     async def _add_back(self, control: Control, forward: Forward) -> None:
         loop = asyncio.get_running_loop()
-        if self._back_setback.holds(loop.time()):
+        if self._return_backoff.holds(loop.time()):
             return
         try:
             await control.forward(forward)
         except MuxError as error:
             told = no_way_back(self.door, forward, error)
-            self._back_setback.failed(told, loop.time())
+            self._return_backoff.failed(told, loop.time())
             self._tell(told)
         else:
             self._standing.add(forward)
-            self._back_setback.worked()
+            self._return_backoff.worked()
 
     # --- the master
 

@@ -16,19 +16,19 @@ class MasterStart:
 
     def __init__(self, door: LoginNodes, master: Master, pace: Pace) -> None:
         self.door, self.master = door, master
-        self._setbacks = {host: Backoff[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
+        self._backoffs = {host: Backoff[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
 
     async def at_first_host(self) -> None:
         """Starts the master at the first host that works. Raises Unreachable or Denied if no host admits us."""
         failures: list[Unreachable] = []
-        for host, setback in self._setbacks.items():
+        for host, backoff in self._backoffs.items():
             now = asyncio.get_running_loop().time()
-            if held := setback.holds(now):
+            if held := backoff.holds(now):
                 failures.append(held)
                 continue
             try:
                 await self.master.start(host)
-                setback.worked()
+                backoff.worked()
                 return
             except Unreachable as error:
                 failures.append(error)
@@ -36,5 +36,5 @@ class MasterStart:
                 failures.append(Denied(str(error), hint=error.hint))
             except OSError as error:
                 failures.append(Unreachable(f"centre {self.door.spec.id}: ssh can't be started: {words_of(error)}."))
-            setback.failed(failures[-1], asyncio.get_running_loop().time())
+            backoff.failed(failures[-1], asyncio.get_running_loop().time())
         raise again(next((error for error in failures if isinstance(error, Denied)), failures[-1]))

@@ -84,7 +84,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._count = 0
         self._sizes = list(sizes)
         host = host or listening_host()
-        self._door = Submitter(
+        self._submitter = Submitter(
             client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host)
         )
         self._budget = Budget(restarts)
@@ -118,7 +118,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         """Starts the first job in the caller's thread, so that the caller sees a refusal; the other jobs follow."""
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
         job = entry["cls"](self.scheduler_address, name, **entry["options"])
-        session = self._door.submit(name, entry["size"], job.argv, self._env)
+        session = self._submitter.submit(name, entry["size"], job.argv, self._env)
         entry["options"]["session_id"] = session["id"]
         self.worker_spec[name] = entry
         if adaptive:
@@ -133,7 +133,13 @@ class FederatedCluster(ShowsItself, SpecCluster):
         name = f"{self._prefix}-{self._count}"
         self._count += 1
         extra = [*self._job_options["worker_extra_args"], *(["--resources", f"GPU={size.gpus}"] if size.gpus else [])]
-        options = {**self._job_options, "worker_extra_args": extra, "door": self._door, "size": size, "env": self._env}
+        options = {
+            **self._job_options,
+            "worker_extra_args": extra,
+            "submitter": self._submitter,
+            "size": size,
+            "env": self._env,
+        }
         return name, {"cls": job_class(), "options": options, "size": size}
 
     def new_worker_spec(self) -> dict[str, Json]:
@@ -191,8 +197,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         return super().adapt(Adaptive=Adaptive, minimum=minimum, maximum=most, **{**DEFAULTS, **settings})
 
     def _quota_jobs(self) -> int:
-        project = (self._door.first or {}).get("project")
-        limits = [one["quota"]["cores"]["limit"] for one in self._door.client.balance() if one["id"] == project]
+        project = (self._submitter.first or {}).get("project")
+        limits = [one["quota"]["cores"]["limit"] for one in self._submitter.client.balance() if one["id"] == project]
         return max(1, limits[0] // self._sizes[0].cores) if limits and limits[0] else len(self._sizes) * 1000
 
     # ---- keeping what was asked for
@@ -215,7 +221,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
     async def _reconcile(self) -> None:
         """Compares the wanted with the actual state once, and acts on the difference."""
         if self.scheduler.status in (Status.closing, Status.closed):
-            self._door.note("Closed after the idle timeout without work.")
+            self._submitter.note("Closed after the idle timeout without work.")
             self.shutdown_scheduler = False  # it has closed already; another request would wait 30 s for an answer
             self.loop.add_callback(self._close)
             return
@@ -238,7 +244,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
             return True
         self._asked_at = time.monotonic()
         try:
-            await asyncio.to_thread(self._door.refresh)
+            await asyncio.to_thread(self._submitter.refresh)
         except ScnetError as error:
             self._problem = {"title": str(error), "hint": error.hint, "passing": True}
             return False
@@ -252,14 +258,14 @@ class FederatedCluster(ShowsItself, SpecCluster):
         away = None if not job.last_seen or connected else time.monotonic() - job.last_seen
         facts = Facts(
             live=session.get("live"), connected=connected, away=away, refused=job.refused, failed=job.failed,
-            end_reason=endings.cause(session), unpaid=self._door.unpaid(job.session_id, datetime.now(UTC)),
+            end_reason=endings.cause(session), unpaid=self._submitter.unpaid(job.session_id, datetime.now(UTC)),
         )  # fmt: skip
         action, why = verdict(facts)
         if action is Action.KEEP or name not in self.worker_spec or self._leaving:
             return
         size = self.worker_spec.pop(name)["size"]
         if facts.unpaid:
-            self._door.note(f"{name} ends: {why}")
+            self._submitter.note(f"{name} ends: {why}")
             self._problem = {
                 "title": why,
                 "hint": "When the project has credits again, call cluster.scale() to request jobs again.",
@@ -282,15 +288,15 @@ class FederatedCluster(ShowsItself, SpecCluster):
 
     def _replace(self, name: str, why: str, size: Size) -> None:
         if self._adaptive and self._adaptive.periodic_callback:
-            self._door.note(f"{name} was lost: {why.rstrip('.')}.")
+            self._submitter.note(f"{name} was lost: {why.rstrip('.')}.")
             return
         new, entry = self._entry(size)
-        self._door.note(f"{name} was lost: {why.rstrip('.')}. {new} takes its place.")
+        self._submitter.note(f"{name} was lost: {why.rstrip('.')}. {new} takes its place.")
         self.worker_spec[new] = entry
         self.loop.add_callback(self._correct_state)
 
     async def _give_up(self, job: Any, why: str) -> None:
-        tail = await asyncio.to_thread(self._door.last_words, job.session_id) if job.session_id else ""
+        tail = await asyncio.to_thread(self._submitter.last_words, job.session_id) if job.session_id else ""
         title = (
             f"{self._budget.failures} jobs in a row failed to start, the last because: "
             f"{why.rstrip('.')}. No further jobs are started."
@@ -309,7 +315,9 @@ class FederatedCluster(ShowsItself, SpecCluster):
                 retire = self.scheduler_comm.retire_workers(names=leaving, close_workers=False, remove=False)
                 await asyncio.wait_for(retire, RETIRE_WITHIN)
             except Exception as error:
-                self._door.note(f"Not all results of {', '.join(leaving)} could be moved ({type(error).__name__}).")
+                self._submitter.note(
+                    f"Not all results of {', '.join(leaving)} could be moved ({type(error).__name__})."
+                )
         await super()._correct_state_internal()
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
@@ -324,8 +332,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
             self._care.cancel()
         await super()._close()
         with contextlib.suppress(ScnetError, RuntimeError):  # at the interpreter's exit no thread can be started
-            await asyncio.to_thread(self._door.stop_all)
-            await asyncio.to_thread(self._door.refresh)
+            await asyncio.to_thread(self._submitter.stop_all)
+            await asyncio.to_thread(self._submitter.refresh)
         self._publish()
 
     # ---- what it knows of its workers
@@ -347,4 +355,4 @@ class FederatedCluster(ShowsItself, SpecCluster):
 def _stop_what_is_left() -> None:
     for cluster in list(_living):
         cluster._leaving = True
-        cluster._door.stop_all(within=10)
+        cluster._submitter.stop_all(within=10)

@@ -16,14 +16,14 @@ REPEAT = 60.0  # an unchanged view is sent again after this many seconds
 
 
 class ShowsItself:
-    """Mixin of FederatedCluster: reads the cluster's jobs and door, changes nothing."""
+    """Mixin of FederatedCluster: reads the cluster's jobs and submitter, changes nothing."""
 
     worker_spec: dict[str, Any]
     workers: dict[str, Any]
     status: Status
     dashboard_link: str
     _label: str
-    _door: Submitter
+    _submitter: Submitter
     _problem: Json | None
     _view: Any = None
     _view_sent_at = 0.0
@@ -37,14 +37,14 @@ class ShowsItself:
     @property
     def cost(self) -> float:
         """Returns the credits so far: the charge for jobs that have ended, an estimate for running jobs."""
-        return self._door.cost
+        return self._submitter.cost
 
     @property
     def job_rows(self) -> list[Json]:
         seen, rows = self._seen(), []
         for name, entry in list(self.worker_spec.items()):
             job = self.workers.get(name)
-            session = job.session if job else self._door.sessions.get(entry["options"]["session_id"], {})
+            session = job.session if job else self._submitter.sessions.get(entry["options"]["session_id"], {})
             rows.append(
                 summary.job_row(
                     name, session, entry["size"], connected=name in seen, waiting=job.waiting if job else ""
@@ -58,10 +58,10 @@ class ShowsItself:
         rows, closed = self.job_rows, self.status in (Status.closing, Status.closed)
         cluster = {
             "name": self._label,
-            "why": summary.why(self._door.first),
+            "why": summary.why(self._submitter.first),
             "dashboard": "" if closed else self.dashboard_link,
             "jobs": [] if closed else rows,
-            "notes": summary.diary(self._door.notes[-summary.SHOWN_NOTES :]),
+            "notes": summary.diary(self._submitter.notes[-summary.SHOWN_NOTES :]),
         }
         return {
             "cluster": cluster, "summary": summary.summary(rows, self.cost, closed=closed), "problem": self._problem,
@@ -72,7 +72,7 @@ class ShowsItself:
         """Explains why this centre was chosen, which was second, which were ruled out, how each job is, and what
         happened since."""
         problem = f"{self._problem['title']} {self._problem['hint']}" if self._problem else ""
-        return summary.explain(self._label, self.job_rows, self._door.first, self._door.notes, problem)
+        return summary.explain(self._label, self.job_rows, self._submitter.first, self._submitter.notes, problem)
 
     def _publish(self) -> None:
         """Sends changes to the view; sends an unchanged state now and then, to show that it still holds."""

@@ -53,13 +53,13 @@ class BrokerJob:
         scheduler: str,
         name: str,
         *,
-        door: Submitter,
+        submitter: Submitter,
         size: Size,
         env: Mapping[str, str],
         session_id: str = "",
         **options: Any,
     ) -> None:
-        self.door, self.size, self.env, self.session_id = door, size, env, session_id
+        self.submitter, self.size, self.env, self.session_id = submitter, size, env, session_id
         self.refused = self.failed = self.waiting = ""
         self.first_seen = self.last_seen = 0.0
         self._closing = asyncio.Event()
@@ -87,7 +87,7 @@ class BrokerJob:
 
     @property
     def session(self) -> Json:
-        return self.door.sessions.get(self.session_id, {})
+        return self.submitter.sessions.get(self.session_id, {})
 
     def seen(self, connected: bool) -> None:
         """Records whether the scheduler sees the worker now."""
@@ -110,7 +110,7 @@ class BrokerJob:
         pause = FIRST_PAUSE
         while not self._closing.is_set():
             try:
-                found = await asyncio.to_thread(self.door.submit, self.name, self.size, self.argv, self.env)
+                found = await asyncio.to_thread(self.submitter.submit, self.name, self.size, self.argv, self.env)
                 self.session_id, self.waiting = found["id"], ""
                 return
             except CentreError as error:
@@ -128,15 +128,15 @@ class BrokerJob:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def close(self) -> None:
-        """Ends the session, in bounded time; a session that could not be stopped stays in `door.still_open()`."""
+        """Ends the session, in bounded time; a session that could not be stopped stays in `submitter.still_open()`."""
         self._closing.set()
         if self._submission:
             await asyncio.wait({self._submission}, timeout=CLOSE_WITHIN)
-        if self.door.is_open(self.session_id):
+        if self.submitter.is_open(self.session_id):
             try:
-                await asyncio.wait_for(asyncio.to_thread(self.door.stop, self.session_id), CLOSE_WITHIN)
+                await asyncio.wait_for(asyncio.to_thread(self.submitter.stop, self.session_id), CLOSE_WITHIN)
             except (ScnetError, TimeoutError) as error:
-                self.door.note(
+                self.submitter.note(
                     f"{self.name} could not be stopped ({error}); it will end when it can't reach the scheduler."
                 )
         self.status = Status.closed

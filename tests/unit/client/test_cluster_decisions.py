@@ -83,19 +83,19 @@ def test_what_to_do_about_a_job(facts, action):
 
 def test_a_job_is_unpaid_shortly_before_it_is_stopped_for_that_and_after():
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)
-    door = Submitter(None, walltime_s=60)
+    submitter = Submitter(None, walltime_s=60)
     why = "Project p has 0.00 credits left."
     for stops_at, said in (
         (None, ""),
         ("2026-11-23T09:02:00Z", ""),
         ("2026-11-23T09:01:00Z", f"Credits run out. {why}"),
     ):
-        door.sessions["s"] = {"live": True, "stops_at": stops_at, "lease_end": why}
-        assert door.unpaid("s", now) == said
-    door.sessions["s"] = {"live": False, "end_reason": f"Stopped because credits ran out. {why}"}
-    assert door.unpaid("s", now) == f"Stopped because credits ran out. {why}"
-    door.sessions["s"] = {"live": False, "end_reason": "Stopped on request."}
-    assert door.unpaid("s", now) == door.unpaid("unknown", now) == ""
+        submitter.sessions["s"] = {"live": True, "stops_at": stops_at, "lease_end": why}
+        assert submitter.unpaid("s", now) == said
+    submitter.sessions["s"] = {"live": False, "end_reason": f"Stopped because credits ran out. {why}"}
+    assert submitter.unpaid("s", now) == f"Stopped because credits ran out. {why}"
+    submitter.sessions["s"] = {"live": False, "end_reason": "Stopped on request."}
+    assert submitter.unpaid("s", now) == submitter.unpaid("unknown", now) == ""
 
 
 def test_budget_counts_failed_starts_in_a_row_and_forgives_work():

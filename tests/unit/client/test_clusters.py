@@ -45,7 +45,7 @@ def make(broker):
 
 
 def notes(cluster) -> str:
-    return "\n".join(words for _, words in cluster._door.notes)
+    return "\n".join(words for _, words in cluster._submitter.notes)
 
 
 def double(number: int) -> int:

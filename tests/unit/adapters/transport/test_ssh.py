@@ -551,7 +551,7 @@ async def test_many_accounts_find_out_together_that_a_centre_is_back(sshd: Sshd,
     way = ways(first_pause=0.05)
     with pytest.raises(Unreachable):
         await way.run(TRUE)
-    await soon(lambda: not way.lines.nodes[0].setback.holds(asyncio.get_running_loop().time()), "the pause to be over")
+    await soon(lambda: not way.lines.nodes[0].backoff.holds(asyncio.get_running_loop().time()), "the pause to be over")
     attempts = []
 
     async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
