@@ -22,7 +22,7 @@ from ... import __version__
 from ...client.rest import Client, state_dir
 from ...errors import BrokerError, ScnetError
 from ...setup.environment import Environment, pins
-from ...setup.proxy import HERE, Proxy, node
+from ...setup.proxy import HERE, Proxy, bundled, node
 from ..app import App, Json, plain, print_json, readable
 
 LEAST_DISK = 500 * 2**20  # bytes: a session's notebook, a database and some days of logs
@@ -47,10 +47,11 @@ class Problem(ScnetError):
 
 @dataclass(slots=True)
 class Visit:
-    """One run: the folder of the sources, and the broker's client once it is known."""
+    """One run: the folders of the sources and of the environment, and the broker's client once it is known."""
 
     connect: Callable[[], Client]
     root: Path = field(default_factory=lambda: Path(__file__).resolve().parents[3])
+    prefix: Path = field(default_factory=lambda: Path(sys.prefix))
     client: Client | None = None
     silent: str = "no broker is known"
 
@@ -59,6 +60,10 @@ class Visit:
         if self.client is None or self.silent:
             raise Problem(f"not asked, because {self.silent}")
         return self.get(self.client, path)
+
+    def without_hub(self) -> bool:
+        """Returns whether this is an installed client: in a session, or on a person's machine."""
+        return not (self.root / "requirements.lock").exists() and bundled(self.prefix) is None
 
     @staticmethod
     def get(client: Client, path: str) -> Json:
@@ -100,14 +105,17 @@ def version(package: str) -> str:
 
 
 def proxy(visit: Visit) -> str:
-    part = Proxy(Path(sys.prefix))
-    if not part.done():
+    if visit.without_hub():
+        return "not part of this installation"
+    if not Proxy(visit.prefix).done():
         raise Problem("not installed, or different from its lock", hint=f"Run `{HERE}`.")
     return "installed as its lock says"
 
 
 def node_found(visit: Visit) -> str:
-    program = node(Path(sys.prefix))
+    if visit.without_hub():
+        return "not part of this installation"
+    program = node(visit.prefix)
     if program is None:
         raise Problem("no version 20 or newer on PATH, and none in the environment", hint=SETUP)
     done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scnet_hub.cli.commands.doctor import Visit, environment, examine, hub_api, state_folder, token
+from scnet_hub.cli.commands.doctor import Visit, environment, examine, hub_api, node_found, proxy, state_folder, token
 from scnet_hub.errors import BrokerError, ScnetError
 
 from .federation import Broker, centre, run
@@ -111,6 +111,15 @@ def test_an_environment_that_differs_from_the_lock_is_named(tmp_path: Path, monk
 
 def test_without_a_checkout_there_is_no_lock_to_compare_with(tmp_path: Path) -> None:
     assert environment(Visit(Broker().connect, root=tmp_path)).endswith("installed without a lock file")
+
+
+def test_proxy_and_node_are_no_part_of_a_client(tmp_path: Path) -> None:
+    client = Visit(Broker().connect, root=tmp_path, prefix=tmp_path)
+    assert proxy(client) == node_found(client) == "not part of this installation"
+    (tmp_path / "requirements.lock").write_text("")
+    with pytest.raises(ScnetError, match="not installed") as caught:
+        proxy(client)
+    assert caught.value.hint.endswith("-m scnet_hub.setup --proxy`.")
 
 
 @pytest.mark.parametrize(

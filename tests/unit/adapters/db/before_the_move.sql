@@ -1,0 +1,553 @@
+BEGIN TRANSACTION;
+CREATE TABLE scnet_accounts (
+	id INTEGER NOT NULL, 
+	person VARCHAR(255) NOT NULL, 
+	centre VARCHAR(32) NOT NULL, 
+	account VARCHAR(64) NOT NULL, 
+	how VARCHAR(16) NOT NULL, 
+	linked_by VARCHAR(255) NOT NULL, 
+	linked_at DATETIME NOT NULL, 
+	ended_by VARCHAR(255) NOT NULL, 
+	ended_at DATETIME, 
+	PRIMARY KEY (id)
+);
+CREATE TABLE scnet_alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT scnet_alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "scnet_alembic_version" VALUES('0011');
+CREATE TABLE scnet_allocations (
+	id VARCHAR(16) NOT NULL, 
+	project VARCHAR(64) NOT NULL, 
+	unit VARCHAR(16) NOT NULL, 
+	grantor VARCHAR(64) NOT NULL, 
+	micros BIGINT NOT NULL, 
+	centres JSON NOT NULL, 
+	begins_at DATETIME NOT NULL, 
+	ends_at DATETIME, 
+	state VARCHAR(16) NOT NULL, 
+	asked_by VARCHAR(255) NOT NULL, 
+	asked_at DATETIME NOT NULL, 
+	words TEXT NOT NULL, 
+	decided_by VARCHAR(255) NOT NULL, 
+	decided_at DATETIME, 
+	answer TEXT NOT NULL, 
+	renews VARCHAR(16) NOT NULL, 
+	PRIMARY KEY (id)
+);
+INSERT INTO "scnet_allocations" VALUES('allocone','p','GRANT','federation',50000000,'["north"]','2026-11-29 22:42:58.628172','2027-02-27 22:42:58.628182','active','ada','2026-11-29 22:42:58.628205','tides','olga','2026-11-29 22:42:58.665850','enjoy','');
+INSERT INTO "scnet_allocations" VALUES('alloctwo','p','GRANT','',5000000,'[]','2026-11-29 22:42:58.696135',NULL,'requested','ada','2026-11-29 22:42:58.696163','more','',NULL,'','');
+CREATE TABLE scnet_chain (
+	seq INTEGER NOT NULL, 
+	entry INTEGER NOT NULL, 
+	hash VARCHAR(64) NOT NULL, 
+	PRIMARY KEY (seq), 
+	UNIQUE (entry), 
+	FOREIGN KEY(entry) REFERENCES scnet_entries (id)
+);
+INSERT INTO "scnet_chain" VALUES(1,1,'67927debf93ee3c6ed1fd987a44ae1e841d2662f9799831e41059cece37c2e68');
+INSERT INTO "scnet_chain" VALUES(2,2,'69989a0816d3a6f84033acdf444060a0a70bf6da1093c5864b79f4abcf5488ce');
+INSERT INTO "scnet_chain" VALUES(3,3,'d87debe7d9c8a9e23f84041c03dc3c5c2d02ca6d84fcc37b1e0fbe32663bfb74');
+INSERT INTO "scnet_chain" VALUES(4,4,'264919ea8c0d6c48fa8800ab00025ca0788ee74a362f975fdb6476ea24956c68');
+INSERT INTO "scnet_chain" VALUES(5,5,'8af1f95d69046a246e704d2aa05508a4ca77914fd3b5febea61e53c92aa4b79f');
+INSERT INTO "scnet_chain" VALUES(6,6,'733d111bd77c68a2ba7d9f1c6d37532fed7bb5d423c0fae82e11274c105ff796');
+INSERT INTO "scnet_chain" VALUES(7,7,'f8208e8d315ea8803213a25160dcb7ce8f908b693035b3099c57852453b6c1b2');
+INSERT INTO "scnet_chain" VALUES(8,8,'c2d63f6db4b603614b85d6d7311da99bd7d5c682a078e56e480b070cf39b5b84');
+INSERT INTO "scnet_chain" VALUES(9,9,'f50a10bff285704cc128158bde452d89867620bbdd3bfce32a155c0d9cf18a21');
+INSERT INTO "scnet_chain" VALUES(10,10,'b206b03c7c7a097365fa7946c0afa33fe145b7011fe648eb05cb80fcea0599ee');
+INSERT INTO "scnet_chain" VALUES(11,11,'5aae346159a90f32d7b6a5c05d38c346b3814f1dbd881bdfcbf4c7f908df943b');
+INSERT INTO "scnet_chain" VALUES(12,12,'9f5160bdcc20e329cb36cc19d2a3c505e88654cf5c8b011c171cbdde501daa37');
+INSERT INTO "scnet_chain" VALUES(13,13,'c6e7f75c2e944169f71ae67031b80bc9a749fb09b64728e1b828186c8353856c');
+INSERT INTO "scnet_chain" VALUES(14,14,'969c2138769faa2a0bd3b4773d643be17a3273b6011a41aaa6b95f08b8f4e8e6');
+INSERT INTO "scnet_chain" VALUES(15,15,'cb277b4cdcfd8e73909d792712531824338607d30c6b5d2614a656b151f71795');
+INSERT INTO "scnet_chain" VALUES(16,16,'a8071f1d57fafea8e9e2f2e6f76e13a6f7dbe2729c4f5f7ca750cbc56204afa7');
+CREATE TABLE "scnet_copies" (
+	session VARCHAR(32) NOT NULL, 
+	number INTEGER NOT NULL, 
+	cause VARCHAR(16) NOT NULL, 
+	asked_at DATETIME NOT NULL, 
+	centre VARCHAR(32) NOT NULL, 
+	partition VARCHAR(64) NOT NULL, 
+	account VARCHAR(255) NOT NULL, 
+	secret TEXT NOT NULL, 
+	nonce VARCHAR(64) NOT NULL, 
+	job_state VARCHAR(16) NOT NULL, 
+	job_live BOOLEAN NOT NULL, 
+	job_id VARCHAR(64) NOT NULL, 
+	job_end TEXT NOT NULL, 
+	node VARCHAR(255) NOT NULL, 
+	host VARCHAR(255) NOT NULL, 
+	port INTEGER NOT NULL, 
+	address VARCHAR(300) NOT NULL, 
+	reason TEXT NOT NULL, 
+	place_in_queue INTEGER NOT NULL, 
+	submitted_at DATETIME, 
+	started_at DATETIME, 
+	job_cancelled_at DATETIME, 
+	job_ended_at DATETIME, 
+	unknown_since DATETIME, 
+	unknown_why TEXT NOT NULL, 
+	forgotten_since DATETIME, 
+	used BIGINT, 
+	PRIMARY KEY (session, number), 
+	FOREIGN KEY(session) REFERENCES scnet_sessions (id)
+);
+INSERT INTO "scnet_copies" VALUES('mgpeyfjpnru3',1,'first','2026-11-29 22:42:58.737194','north','main','ada','','57089ae75e2687b12975830369fcb8796e866daafec7eed4ca5970e67b21d1ed','charged',0,'1','The program ended by itself.','127.1.200.1','',0,'','',0,'2026-11-29 22:42:58.818528','2026-11-29 22:42:58.000000',NULL,'2026-11-29 22:43:01.000000',NULL,'',NULL,834);
+INSERT INTO "scnet_copies" VALUES('v3w2qhimugiv',1,'first','2026-11-29 22:43:02.795452','south','main','ada','','fec2d49ce6cab3865f0fb6ef7e8988327210da4244ecf82c335042a8702e516b','charged',0,'1','The program ended by itself.','127.1.201.1','',0,'','',0,'2026-11-29 22:43:02.964242','2026-11-29 22:43:02.000000',NULL,'2026-11-29 22:43:06.000000',NULL,'',NULL,834);
+INSERT INTO "scnet_copies" VALUES('74pkri6u7haj',1,'first','2026-11-29 22:43:07.163431','south','main','ben','','77742acfe95c24d8b451264b0de1ef955785e6c82025e0a7d8d2acefa3d9e059','charged',0,'2','The job failed (NonZeroExitCode).','127.1.201.1','',0,'','NonZeroExitCode',0,'2026-11-29 22:43:07.284256','2026-11-29 22:43:07.000000',NULL,'2026-11-29 22:43:09.000000',NULL,'',NULL,556);
+INSERT INTO "scnet_copies" VALUES('r6jpy2mpgphz',1,'first','2026-11-29 22:43:10.722474','north','main','ada','','09296b3ca0c0b396a0a6950f9d728fb3f9f6477fe288c494f07cc84ed7774dd9','charged',0,'2','Stopped on request.','127.1.200.1','',0,'','',0,'2026-11-29 22:43:10.780354','2026-11-29 22:43:10.000000','2026-11-29 22:43:14.784509','2026-11-29 22:43:14.000000',NULL,'',NULL,2223);
+INSERT INTO "scnet_copies" VALUES('qagnxky6frxv',1,'first','2026-11-29 22:43:15.918563','south','main','ada','','c6984130387ac60664225fc402760af119bf0377e714d80c11f1a7ee4a3189a4','charged',0,'','south refused the job (Invalid account)','','',0,'','',0,NULL,NULL,NULL,'2026-11-29 22:43:15.986868',NULL,'',NULL,0);
+INSERT INTO "scnet_copies" VALUES('qagnxky6frxv',2,'refused','2026-11-29 22:43:15.967753','north','main','ada','','b9a64369e6f549f574bb509bc020679a81687e59bcbc3a1c53e14ffa5dc89f63','charged',0,'3','Stopped on request.','127.1.200.1','127.1.200.1',5000,'127.1.200.1:5000','',0,'2026-11-29 22:43:16.033952','2026-11-29 22:43:16.000000','2026-11-29 22:43:19.993288','2026-11-29 22:43:20.000000',NULL,'',NULL,1112);
+INSERT INTO "scnet_copies" VALUES('y6fe97zxet7p',1,'first','2026-12-04 09:00:00.760842','north','main','ada','fernet:gAAAAABrDKqJHmFcXLOYxDgHdgJ-iXBI_M1PClbrxkvGvKrHe3dsh__ldHqY_JdTuXYKXuOGrXAMEdwoXH6Nk2OpNC7yL5xryaasOuweRKiejcB_cUBHoeRs7j3pwy0D6qf6hTSMLLxw','51a2727d130948f571c1bdbcceae3139ad4bb07023bc25d6524c5ef6d52f904e','ready',1,'4','','127.1.200.1','127.1.200.1',5000,'127.1.200.1:5000','',0,'2026-12-04 09:00:00.845841','2026-12-04 09:00:01.411568',NULL,NULL,NULL,'',NULL,NULL);
+INSERT INTO "scnet_copies" VALUES('3truyhfiu7mf',1,'first','2026-12-04 09:00:01.571867','south','main','ben','fernet:gAAAAABrDKqK4cZ-MOBWh_HZr0DXBHAUZCw9nFPGaq7uRr8UmWqu2U6tHhUpTHdNCUPKIJv3jfQ2NFJoB22PRuIIRBPzIdIXD-wLfoJ_qYVZPICU7k8OYMbw6CX_zY7XnjZ2zwndpht2','410dab2bbf7726fac7413211a78b70f22dff0f17b7dfdcd29df6ea740d909f3c','starting',1,'3','','127.1.201.1','',0,'','',0,'2026-12-04 09:00:01.622897','2026-12-04 09:00:02.441454',NULL,NULL,NULL,'',NULL,NULL);
+INSERT INTO "scnet_copies" VALUES('k9rkyv6fb976',1,'first','2026-12-04 09:00:02.551668','south','main','ben','fernet:gAAAAABrDKqLZ3PE-ed2oyi5mOGZXf-G-yM7YuhR446NypDmpMRtXUSgNofUoV11WC55RiZuDgJH22P2UUuJNFCacVo31PqtdRrOuE_IaKSQH9LgPBJxWey5dItDZJIUvymmvczrO8aP','b5e3033028bd6adff6b27efcdeef5d9bcfe07c0756234b634cc2fe7f63ee89d9','queued',1,'4','','','',0,'','Resources',1,'2026-12-04 09:00:02.596175',NULL,NULL,NULL,NULL,'',NULL,NULL);
+CREATE TABLE scnet_decisions (
+	id VARCHAR(16) NOT NULL, 
+	decided_at DATETIME NOT NULL, 
+	person VARCHAR(255) NOT NULL, 
+	project VARCHAR(64) NOT NULL, 
+	session VARCHAR(32), 
+	number INTEGER NOT NULL, 
+	cause VARCHAR(16) NOT NULL, 
+	code VARCHAR(64) NOT NULL, 
+	said TEXT NOT NULL, 
+	times INTEGER NOT NULL, 
+	centre VARCHAR(32) NOT NULL, 
+	partition VARCHAR(64) NOT NULL, 
+	chance INTEGER, 
+	expected_s FLOAT, 
+	p50_s FLOAT, 
+	p90_s FLOAT, 
+	cost BIGINT, 
+	reason TEXT NOT NULL, 
+	request JSON NOT NULL, 
+	answer BLOB NOT NULL, 
+	inputs BLOB NOT NULL, 
+	terms VARCHAR(64) NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(session) REFERENCES scnet_sessions (id)
+);
+INSERT INTO "scnet_decisions" VALUES('hz4h2ywabhtc','2026-11-29 22:42:58.717049','ada','p','mgpeyfjpnru3',1,'first','','',1,'north','main',0,1.0,NULL,NULL,1000000,'North, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.','{"person": "ada", "project": "p", "kind": "batch", "name": "done-north", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78014D8FC18AC3300C447F65F0D904077A6AFF61EF4BC9C1240A319B588B245396A5FF5E25A1D0CB0824BDD1E83F48AE3F3485EBFD1E2A8B2D21862D97EAA5F2E3AD7DAC6D5D4F495D1F2FB1EF520C5F3B10F19BC58A15AED8C92B1EDCD6096ADE869BDC7001CF2E230B296621BA211B365683FB248C4253311FB1A0C7D2E19B1BC68595604B518C544DA80BC31083D0DC34AF7A24566E9F89FF1CCBEAEF1C4EE73B3BB3F961DF4F310DCF17227B4EE3',X'7801AB562AC8CFC94CAE54B2522ACECFCF4B2D2E51D2512A4FCD4CCF282956B28A36D433D0310062633D83581DA5FCB4B4D4229070B4A1B1A985B9A14EB5526E62457C627AAA9295A1B90118D4C6EA441B9A18989B1B6097051A539498979E0A3226B6160092662582','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('bnzp34jmypux','2026-11-29 22:43:02.789178','ada','p','v3w2qhimugiv',1,'first','','',1,'south','main',0,1.0,NULL,NULL,1000000,'South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.','{"person": "ada", "project": "p", "kind": "batch", "name": "done-south", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78014D8FC10AC2400C447F65D8F3525AF0543FC393480F4B9BD2C57623491611F1DF4D15C1CB0B2499C9E41924952B4DA1BF5C8272B525C4B0A55CBC14BEFFD8C552D7F58BAE69E321EE0CA75D10714B62D93217ECCA1E77AEEB04356FC34D8E388067C7C8428A59888E48868DD5E03E2D46A1299B8F58D0616970E68A716125D892152315136AC230C42034574DAB7E121796FFC40F9725F5773E4EDF7776CDE6877DBF8DEDF07A032E514EF3',X'78016D8CDB0A40401445FF653F9F749098F99569D2A463288C8C42F2EF2ECF56ED97B56B9D98C3D0370734620893C415844D7ADFAD11DAA409133FCB13B684D0B6B2BCDA28A598333A31BABD765EA0D3923F2E4BA6CA0B5594FFEF9359DCE4E5CDD8EB0696712598','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('ykxytjfuasin','2026-11-29 22:43:07.119927','ben','p','74pkri6u7haj',1,'first','','',1,'south','main',0,1.0,NULL,NULL,1000000,'South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.','{"person": "ben", "project": "p", "kind": "batch", "name": "bad", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78014D8FC18AC3300C447F65F0D904077A6A3F634F4BC9C1240A319B588B245396A5FF5E25A1D0CB0824BDD1E83F48AE3F3485EBFD1E949B2D21862D97EAA5F2E3AD7DAC6D5D4F495D1F2FB1EF520C5F3B10F19BC58A15AED8C92B1EDCD6096ADE869BDC7001CF2E230B296621BA211B365683FB248C4253311FB1A0C7D2E19B1BC68595604B518C544DA80BC31083D0DC34AF7A24AE2C9F89FF1CCBEAEF1C4EE73B3BB3F961DF4F310DCF172E4F4EF3',X'7801AB562AC8CFC94CAE54B2522ACECFCF4B2D2E51D2512A4FCD4CCF282956B28A36D433D0310062633D83581DA5FCB4B4D4229070B48591B189A94EB5526E62457C627AAA9295A1B90118D4C6EA445B1A989B186097041A529498979E0A3224B61600523F2520','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('vu7u3q9pmzi3','2026-11-29 22:43:10.708324','ada','p','r6jpy2mpgphz',1,'first','','',1,'north','main',0,1.0,NULL,NULL,2000000,'North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.','{"person": "ada", "project": "p", "kind": "batch", "name": "stopped", "cores": 2, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78014D8FC18AC3300C447F65F0D90477E9A9FD87BD2F25079328C434B11649A69465FFBD4A42A197279034A3D15F905CEF3486CBED162A8BCD21863597EAA5F2E3CD53AC6D590EA42EC573FC7286EF4D10F19BC58A15AED894173CB82D23D4BC0D37B9E20C9E1C030B292621BA221B565683FB240C4263311FB1E084B9C30F370C332BC1E6A218A89A5017FA3E06A1A9695E744FACDC3E133F5D96D5DFD99D8E7736CDEA877D3FC5D4FFBF0022E84EE4',X'78016D8C490A80301004FFD2E7414622A8F94A0812648C821A31824AF0EF2E670BFA520D95B08471684F68C41066891B08BB0CBEDF22B4C933267EA632B684D075B2BEDA145C714509933B1AE7053A2FF9E3B26454AD4AFE3F9FC8EA662F6FC45E3751F32520','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('wi9dvr7q3up3','2026-11-29 22:43:15.912455','ada','p','qagnxky6frxv',1,'first','','',1,'south','main',0,1.0,NULL,NULL,1000000,'South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. Runner-up: North, partition main, would start now, but it is 50 % full instead of 0 %.','{"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78018D90C16AC33010447F6558E86D6BE4901EEAFC430FC9D1F8A0C63211B5B561259143C8BF774DC825B904C468B56267F47425F5E92F8CD4F53D65A9E5444C8B8FC9B6249787B69CEA3CDFC5352D6FB96D1CD3611D609CBD9658A224AC931D2E52E711B9581B66B2C31632991C4543C6A421ECE00B16C905E6E370D430C66257A268716AB0AF2905FDACE70E3FA2AF19FC9CC1F8AD05D156C697C307267B2F62CA25F8714DB75E4303F746657E6F407EF3E60EF944F34E120D039386A9663F67FB5A3B2DC66E956337DCFE01E7C37707',X'7801AB562AC8CFC94CAE54B2522ACECFCF4B2D2E51D2512A4FCD4CCF282956B28A36D433D0310062633D83581DA5FCB4B4D4229070B4B9A581B9854EB5526E62457C627AAA9295A1B90118D4C6EA445B1A195A981A6397059A529498979E0A3225B6160076CE2561','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('y66nb6e6h6r8','2026-11-29 22:43:15.965829','ada','p','qagnxky6frxv',2,'refused','','',1,'north','main',0,1.0,NULL,NULL,1000000,'South, partition main: would start now; 3 of 4 cores free; at most 1.00 credits for 1 h. Runner-up: North, partition main, would start now, but it is 50 % full instead of 25 %.','{"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78018D903D6EC3300C85AFF220201B63C8F9599C3B746847C3831ACB88505B0C280A1982DCBD34822EE9D002042989E07BFA787712F2571C5DD7F7AE70D58B23B78494AD64BEFDE496729DE767F24D4B7B6A1B4FEE631D205C8368D2C419EB64871BD77944517B86899CB0074F38E0CC120B2689F184A058B8284CC7E32C714C6A2D16B4B83478AF3947D9D66B873796DF1EF4EA41F8AC8A645170F4D860B2FF22E5A2318CABFBEE884DE306EA0DCB04FFA45CF9764FCA179C7F59B961202771AA25CCC5966BB7C5E8EDE4C90F8F6FC201776B',X'78016D8CD10AC3201443FF25CF97A27645E6AF880CD96E9DB069A9856E94FEFB6EFBBC405E929C6C98EA2BDFBF7068B5166E0B082BE7F45C1A9CD79D2225EE3B1508751C793E62AF7B73190C6D98B83C72496746B20D327BC7CF2D2686D3569DDA03F9AB1D8CB142FC69859963497C5C87FD07CB432B6F','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('pakkvwyjjs86','2026-12-04 09:00:00.746563','ada','p','y6fe97zxet7p',1,'first','','',1,'north','main',0,1.0,NULL,NULL,2000000,'North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.','{"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 2, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "north", "walltime_s": 3600.0}',X'78014D8FC16AC3400C447F65D8F3623625B9D8FFD07B093E2CB68C97D8AB226909A5F4DF2B2704721981A4371AFD06C9F54673E8AFD750596C0D31ECB9542F95EF2F3DC5DAB6ED29A9BBC473FCE8520C9F0710F19DC58A15AE38C81E776EDB0C356FC34D069CC18BCBC4428A45880664C3CE6A709F8449682EE623169CB076F8E286696525D85A14135513EAC238C620B434CD9B3E122BB7F7C43F8E65F5771E4ECF770E66F7C3BE9F621AFFFE0126994EE9',X'7801AB562AC8CFC94CAE54B2522ACECFCF4B2D2E51D2512A4FCD4CCF282956B28A36D433D0310062633D83581DA5FCB4B4D4229070B4898591A199A94EB5526E62457C627AAA9295A1B90118D4C6EA449B1A181A19E190051A539498979E0A3226B616009218257F','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('9p3t6v326jug','2026-12-04 09:00:01.551896','ben','p','3truyhfiu7mf',1,'first','','',1,'south','main',0,1.0,NULL,NULL,4000000,'South, partition main: would start now; 4 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.','{"person": "ben", "project": "p", "kind": "batch", "name": "long", "cores": 4, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'78014D8FC18AC3300C447F65F0D90407726A3FA3A7A5E46012859826D622C99452F6DF576929F43202496F347A06C9F54673385DAF41B9D91A62D873A95E2ADF3FDAC7DAB6ED2DA9EBE310872EC570398088DF2C56AC70C5419E70E7B6CD50F336DCE48C01BCB84C2CA45884E88C6CD8590DEE933009CDC57CC4821E6B871F6E98565682AD45315135A12E8C630C424BD3BCE92B7165F94EFC702CABBFF3727ABF7330BB1FF6FD14D3F8F70F31CD4EF9',X'78016D8CD10A40401045FFE53E4F9AB58AF657B469D3580A2BAB90FCBBE5D9ADF3724F9D0B4B1887F684410C6196B881B0CBE0FB2DC2D42A63E284CED81242D7C9FADEB52A74512ABA30B9A3715E6054C9DF6E4BC9B2CEAB7F9B32AB9BBDBC197B3F90DB257C','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+INSERT INTO "scnet_decisions" VALUES('m2xrmkmnvyz7','2026-12-04 09:00:02.531811','ben','p','k9rkyv6fb976',1,'first','','',1,'south','main',2,60.0,NULL,NULL,4000000,'South, partition main: would start next, when something ends there; 0 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.','{"person": "ben", "project": "p", "kind": "batch", "name": "waits", "cores": 4, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}',X'780185904D6AC3400C85AFF298F5602610BA488ED155095E0CB6DC196A4B45D2909490BB779C6CBAEB460FF4F3497AF7A099BF680EA7CB2598342F21862D57EE6222BB30DD3CE25A8861B29197CA9F209E0D5E4829C4B734A4C86D5D5F210D8798E2B1E7C2FB0E8CF8CEEAD5AB3076F2095769EB0CF39EC63FF4331264C11193281916253A233B363147DF913029CDD57B49140794011FD2301531EAF755C344EC4A4318C71894966679B5E7B72CFAF7DB9F3E96AD5BF124BDACD867B6BEB8F7A798C6C72FA84464A1',X'7801AB562AC8CFC94CAE54B2522ACECFCF4B2D2E51D2512A4FCD4CCF282956B28A36D433D0310062633D83581DA5FCB4B4D4229070B4A581B1A9B94EB5526E62457C627AAA9295A1B90118D4C6EA441B1A1A191899186397061A539498979E0A3226B6160093A6257B','df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1');
+CREATE TABLE scnet_entries (
+	id INTEGER NOT NULL, 
+	"key" VARCHAR(200) NOT NULL, 
+	at DATETIME NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	project VARCHAR(64) NOT NULL, 
+	session VARCHAR(32) NOT NULL, 
+	memo TEXT NOT NULL, actor VARCHAR(255) DEFAULT '' NOT NULL, reverses VARCHAR(200) DEFAULT '' NOT NULL, recorded_at DATETIME, 
+	PRIMARY KEY (id), 
+	UNIQUE ("key")
+);
+INSERT INTO "scnet_entries" VALUES(1,'grant:p:first','2026-11-29 22:42:58.300077','grant','p','','grant first','','','2026-11-29 22:42:58.300077');
+INSERT INTO "scnet_entries" VALUES(2,'grant:p:allocone','2026-11-29 22:42:58.665850','grant','p','','grant allocone, until 2027-02-27T22:42:58.628182+00:00, at north','olga','','2026-11-29 22:42:58.665850');
+INSERT INTO "scnet_entries" VALUES(3,'hold:mgpeyfjpnru3:1','2026-11-29 22:42:58.731733','hold','p','mgpeyfjpnru3','the most it may cost','','','2026-11-29 22:42:58.731733');
+INSERT INTO "scnet_entries" VALUES(4,'settle:mgpeyfjpnru3','2026-11-29 22:42:58.000000','charge','p','mgpeyfjpnru3','(1 core x 1) credits/h x 3 s = 0.000834 credits, rounded up','','','2026-11-29 22:43:02.599863');
+INSERT INTO "scnet_entries" VALUES(5,'hold:v3w2qhimugiv:1','2026-11-29 22:43:02.793923','hold','p','v3w2qhimugiv','the most it may cost','','','2026-11-29 22:43:02.793923');
+INSERT INTO "scnet_entries" VALUES(6,'settle:v3w2qhimugiv','2026-11-29 22:43:02.000000','charge','p','v3w2qhimugiv','(1 core x 1) credits/h x 3 s = 0.000834 credits, rounded up','','','2026-11-29 22:43:06.700417');
+INSERT INTO "scnet_entries" VALUES(7,'hold:74pkri6u7haj:1','2026-11-29 22:43:07.158677','hold','p','74pkri6u7haj','the most it may cost','','','2026-11-29 22:43:07.158677');
+INSERT INTO "scnet_entries" VALUES(8,'settle:74pkri6u7haj','2026-11-29 22:43:07.000000','charge','p','74pkri6u7haj','(1 core x 1) credits/h x 2 s = 0.000556 credits, rounded up','','','2026-11-29 22:43:10.297680');
+INSERT INTO "scnet_entries" VALUES(9,'hold:r6jpy2mpgphz:1','2026-11-29 22:43:10.720362','hold','p','r6jpy2mpgphz','the most it may cost','','','2026-11-29 22:43:10.720362');
+INSERT INTO "scnet_entries" VALUES(10,'settle:r6jpy2mpgphz','2026-11-29 22:43:10.000000','charge','p','r6jpy2mpgphz','(2 cores x 1) credits/h x 4 s = 0.002223 credits, rounded up','','','2026-11-29 22:43:15.810206');
+INSERT INTO "scnet_entries" VALUES(11,'hold:qagnxky6frxv:1','2026-11-29 22:43:15.917176','hold','p','qagnxky6frxv','the most it may cost','','','2026-11-29 22:43:15.917176');
+INSERT INTO "scnet_entries" VALUES(12,'settle:qagnxky6frxv','2026-11-29 22:43:16.000000','charge','p','qagnxky6frxv','(1 core x 1) credits/h x 4 s = 0.001112 credits, rounded up','','','2026-11-29 22:43:20.449405');
+INSERT INTO "scnet_entries" VALUES(13,'period:2026-11:GRANT','2026-12-04 09:00:00.632293','settle','','','settlement of 2026-11','','','2026-12-04 09:00:00.632293');
+INSERT INTO "scnet_entries" VALUES(14,'hold:y6fe97zxet7p:1','2026-12-04 09:00:00.758950','hold','p','y6fe97zxet7p','the most it may cost','','','2026-12-04 09:00:00.758950');
+INSERT INTO "scnet_entries" VALUES(15,'hold:3truyhfiu7mf:1','2026-12-04 09:00:01.567246','hold','p','3truyhfiu7mf','the most it may cost','','','2026-12-04 09:00:01.567246');
+INSERT INTO "scnet_entries" VALUES(16,'hold:k9rkyv6fb976:1','2026-12-04 09:00:02.546906','hold','p','k9rkyv6fb976','the most it may cost','','','2026-12-04 09:00:02.546906');
+CREATE TABLE scnet_events (
+	id INTEGER NOT NULL, 
+	session VARCHAR(32) NOT NULL, 
+	at DATETIME NOT NULL, 
+	message TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(session) REFERENCES scnet_sessions (id)
+);
+INSERT INTO "scnet_events" VALUES(1,'mgpeyfjpnru3','2026-11-29 22:42:58.731733','North, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(2,'mgpeyfjpnru3','2026-11-29 22:42:58.829213','Submitted to north, partition main, as job 1.');
+INSERT INTO "scnet_events" VALUES(3,'mgpeyfjpnru3','2026-11-29 22:42:59.710955','Running at north on 127.1.200.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(4,'mgpeyfjpnru3','2026-11-29 22:43:02.535219','The program ended by itself.');
+INSERT INTO "scnet_events" VALUES(5,'mgpeyfjpnru3','2026-11-29 22:43:02.599863','Charged 0.0008 credits: (1 core x 1) credits/h x 3 s = 0.000834 credits, rounded up.');
+INSERT INTO "scnet_events" VALUES(6,'v3w2qhimugiv','2026-11-29 22:43:02.793923','South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(7,'v3w2qhimugiv','2026-11-29 22:43:02.977843','Submitted to south, partition main, as job 1.');
+INSERT INTO "scnet_events" VALUES(8,'v3w2qhimugiv','2026-11-29 22:43:03.463071','Running at south on 127.1.201.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(9,'v3w2qhimugiv','2026-11-29 22:43:06.646627','The program ended by itself.');
+INSERT INTO "scnet_events" VALUES(10,'v3w2qhimugiv','2026-11-29 22:43:06.700417','Charged 0.0008 credits: (1 core x 1) credits/h x 3 s = 0.000834 credits, rounded up.');
+INSERT INTO "scnet_events" VALUES(11,'74pkri6u7haj','2026-11-29 22:43:07.158677','South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(12,'74pkri6u7haj','2026-11-29 22:43:07.306871','Submitted to south, partition main, as job 2.');
+INSERT INTO "scnet_events" VALUES(13,'74pkri6u7haj','2026-11-29 22:43:08.164962','Running at south on 127.1.201.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(14,'74pkri6u7haj','2026-11-29 22:43:09.776592','The job failed (NonZeroExitCode).');
+INSERT INTO "scnet_events" VALUES(15,'74pkri6u7haj','2026-11-29 22:43:10.297680','Charged 0.0006 credits: (1 core x 1) credits/h x 2 s = 0.000556 credits, rounded up.');
+INSERT INTO "scnet_events" VALUES(16,'r6jpy2mpgphz','2026-11-29 22:43:10.720362','North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(17,'r6jpy2mpgphz','2026-11-29 22:43:10.783236','Submitted to north, partition main, as job 2.');
+INSERT INTO "scnet_events" VALUES(18,'r6jpy2mpgphz','2026-11-29 22:43:11.734173','Running at north on 127.1.200.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(19,'r6jpy2mpgphz','2026-11-29 22:43:14.784509','Stopping.');
+INSERT INTO "scnet_events" VALUES(20,'r6jpy2mpgphz','2026-11-29 22:43:15.785361','Stopped on request.');
+INSERT INTO "scnet_events" VALUES(21,'r6jpy2mpgphz','2026-11-29 22:43:15.810206','Charged 0.0022 credits: (2 cores x 1) credits/h x 4 s = 0.002223 credits, rounded up.');
+INSERT INTO "scnet_events" VALUES(22,'qagnxky6frxv','2026-11-29 22:43:15.917176','South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. Runner-up: North, partition main, would start now, but it is 50 % full instead of 0 %.');
+INSERT INTO "scnet_events" VALUES(23,'qagnxky6frxv','2026-11-29 22:43:15.975055','south refused the job (Invalid account); moved to North, partition main.');
+INSERT INTO "scnet_events" VALUES(24,'qagnxky6frxv','2026-11-29 22:43:16.034973','Submitted to north, partition main, as job 3.');
+INSERT INTO "scnet_events" VALUES(25,'qagnxky6frxv','2026-11-29 22:43:16.933135','Running at north on 127.1.200.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(26,'qagnxky6frxv','2026-11-29 22:43:16.964291','Ready on 127.1.200.1.');
+INSERT INTO "scnet_events" VALUES(27,'qagnxky6frxv','2026-11-29 22:43:19.993288','Stopping.');
+INSERT INTO "scnet_events" VALUES(28,'qagnxky6frxv','2026-11-29 22:43:20.412415','north: Stopped on request.');
+INSERT INTO "scnet_events" VALUES(29,'qagnxky6frxv','2026-11-29 22:43:20.431511','Stopped on request.');
+INSERT INTO "scnet_events" VALUES(30,'qagnxky6frxv','2026-11-29 22:43:20.449405','Charged 0.0011 credits: (1 core x 1) credits/h x 4 s = 0.001112 credits, rounded up.');
+INSERT INTO "scnet_events" VALUES(31,'y6fe97zxet7p','2026-12-04 09:00:00.758950','North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(32,'y6fe97zxet7p','2026-12-04 09:00:00.864258','Submitted to north, partition main, as job 4.');
+INSERT INTO "scnet_events" VALUES(33,'y6fe97zxet7p','2026-12-04 09:00:01.440996','Running at north on 127.1.200.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(34,'y6fe97zxet7p','2026-12-04 09:00:01.509134','Ready on 127.1.200.1.');
+INSERT INTO "scnet_events" VALUES(35,'3truyhfiu7mf','2026-12-04 09:00:01.567246','South, partition main: would start now; 4 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(36,'3truyhfiu7mf','2026-12-04 09:00:01.624052','Submitted to south, partition main, as job 3.');
+INSERT INTO "scnet_events" VALUES(37,'3truyhfiu7mf','2026-12-04 09:00:02.453967','Running at south on 127.1.201.1: the session is starting.');
+INSERT INTO "scnet_events" VALUES(38,'k9rkyv6fb976','2026-12-04 09:00:02.546906','South, partition main: would start next, when something ends there; 0 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.');
+INSERT INTO "scnet_events" VALUES(39,'k9rkyv6fb976','2026-12-04 09:00:02.597487','Submitted to south, partition main, as job 4.');
+INSERT INTO "scnet_events" VALUES(40,'k9rkyv6fb976','2026-12-04 09:00:02.999764','south: number 1 in the queue (waiting for: Resources).');
+CREATE TABLE scnet_holds (
+	session VARCHAR(32) NOT NULL, 
+	project VARCHAR(64) NOT NULL, 
+	unit VARCHAR(16) NOT NULL, 
+	parts JSON NOT NULL, 
+	step INTEGER NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	PRIMARY KEY (session)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "scnet_holds" VALUES('3truyhfiu7mf','p','GRANT','{"first": 4000000}',1,'open');
+INSERT INTO "scnet_holds" VALUES('74pkri6u7haj','p','GRANT','{}',2,'posted');
+INSERT INTO "scnet_holds" VALUES('k9rkyv6fb976','p','GRANT','{"first": 4000000}',1,'open');
+INSERT INTO "scnet_holds" VALUES('mgpeyfjpnru3','p','GRANT','{}',2,'posted');
+INSERT INTO "scnet_holds" VALUES('qagnxky6frxv','p','GRANT','{}',2,'posted');
+INSERT INTO "scnet_holds" VALUES('r6jpy2mpgphz','p','GRANT','{}',2,'posted');
+INSERT INTO "scnet_holds" VALUES('v3w2qhimugiv','p','GRANT','{}',2,'posted');
+INSERT INTO "scnet_holds" VALUES('y6fe97zxet7p','p','GRANT','{"allocone": 2000000}',1,'open');
+CREATE TABLE scnet_lots (
+	project VARCHAR(64) NOT NULL, 
+	unit VARCHAR(16) NOT NULL, 
+	name VARCHAR(64) NOT NULL, 
+	grantor VARCHAR(64) NOT NULL, 
+	granted BIGINT NOT NULL, 
+	available BIGINT NOT NULL, 
+	held BIGINT NOT NULL, 
+	spent BIGINT NOT NULL, 
+	expired BIGINT NOT NULL, 
+	floor BIGINT NOT NULL, 
+	expires_at DATETIME, 
+	centres JSON NOT NULL, 
+	rate BIGINT NOT NULL, 
+	PRIMARY KEY (project, unit, name)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "scnet_lots" VALUES('p','GRANT','allocone','federation',50000000,47996943,2000000,3057,0,0,'2027-02-27 22:42:58.628182','["north"]',0);
+INSERT INTO "scnet_lots" VALUES('p','GRANT','first','ministry',100000000,91997498,8000000,2502,0,0,NULL,'[]',0);
+CREATE TABLE scnet_mails (
+	"key" VARCHAR(200) NOT NULL, 
+	person VARCHAR(255) NOT NULL, 
+	subject VARCHAR(300) NOT NULL, 
+	body TEXT NOT NULL, 
+	written_at DATETIME NOT NULL, 
+	sent_at DATETIME, 
+	next_at DATETIME, 
+	tries INTEGER NOT NULL, 
+	trouble TEXT NOT NULL, 
+	PRIMARY KEY ("key")
+);
+INSERT INTO "scnet_mails" VALUES('allocation/allocone/asked','','Project p asks for 50.00 credits','ada asks for 50.00 credits, at north only, from 29 Nov 2026 22:42 UTC until 27 Feb 2027 22:42 UTC for project p.
+They write:
+
+tides
+
+`scnet allocation approve allocone` grants it, `scnet allocation decline allocone` does not.
+','2026-11-29 22:42:58.628205',NULL,NULL,1,'Mail is off: the federation''s page names no host.');
+INSERT INTO "scnet_mails" VALUES('allocation/allocone/answered/ada','ada','Project p: 50.00 credits granted','federation grants 50.00 credits, at north only, from 29 Nov 2026 22:42 UTC until 27 Feb 2027 22:42 UTC for project p.
+They write:
+
+enjoy
+','2026-11-29 22:42:58.665850',NULL,NULL,1,'Mail is off: the federation''s page names no host.');
+INSERT INTO "scnet_mails" VALUES('allocation/alloctwo/asked','','Project p asks for 5.00 credits','ada asks for 5.00 credits from 29 Nov 2026 22:42 UTC for project p.
+They write:
+
+more
+
+`scnet allocation approve alloctwo` grants it, `scnet allocation decline alloctwo` does not.
+','2026-11-29 22:42:58.696163',NULL,NULL,1,'Mail is off: the federation''s page names no host.');
+INSERT INTO "scnet_mails" VALUES('period/2026-11/closing','','2026-11 is over and waits to be closed','2026-11 is over; late records still land in it. `scnet period show 2026-11` lists what hinders its closing, `scnet period close 2026-11 --preview` what it comes to by now.
+','2026-12-04 09:00:00.171904',NULL,NULL,1,'Mail is off: the federation''s page names no host.');
+INSERT INTO "scnet_mails" VALUES('statement/2026-11/GRANT/nordic/issued/nora','nora','Statement of nordic for 2026-11: 0.0042 credits','The statement of nordic for 2026-11 comes to 0.0042 credits; due are 0.00 CNY.
+
+`scnet statement show 2026-11/GRANT/nordic` has its lines. Until 18 Dec 2026 09:00 UTC it can be disputed, in words; who says nothing until then accepts it.
+','2026-12-04 09:00:00.632293',NULL,'2026-12-04 09:00:00.632293',0,'');
+CREATE TABLE scnet_manifests (
+	centre VARCHAR(32) NOT NULL, 
+	day VARCHAR(10) NOT NULL, 
+	document BLOB NOT NULL, 
+	watermark DATETIME NOT NULL, 
+	issued_at DATETIME NOT NULL, 
+	missing JSON NOT NULL, 
+	excuse TEXT NOT NULL, 
+	excused_by VARCHAR(255) NOT NULL, 
+	PRIMARY KEY (centre, day)
+);
+INSERT INTO "scnet_manifests" VALUES('north','2026-11-29',X'78013D8EC10AC2301044FF25575B49B69B26DBEFF02622494CB46A53692322A5FFEED283B08779C30C3B8B083197298A4EE4712A3751898BFB328184B656AA06622BF5D93D67D1C94A8CAF98CFF7D1331D4F9598DF03AB65E55A7F8D73E1666CBC0C884036051514924B3E61B0446DF20408C64554115B244F0D0687A48994375683B75AF3BF8F2B711ADCF4F80F815AE241522725DF1EAC21A3771B70BCBF6C6BD61FEC2938BE','2026-12-04 09:00:00.287975','2026-12-04 09:00:00.287975','[]','','');
+INSERT INTO "scnet_manifests" VALUES('north','2026-11-30',X'7801558FDD4EC3300C85DFC5B7B43489F3DBE7E06E9A50FE3A0A2C41692784A6BD3B6E9136A1F822C79F6D9D738598CBDA328C506A5BDFA083E47F48092674CF798F8C5AD35CFCE702237650BF72797DAF81D4E1D8C17239D3EF0AB1B6DC2F39D69268992B5A3ACDE1D1D10C6E747A3EE565A501AD10B3E06EC28452C96C5DE2D9E3143D5AC9A2D7413BA9625056630A93949337521A2334D94ADAD0F96FBFE676F6EDE36E56F44CBE30373246F52C515B8B4FBBA0F1396D8EFF420E7C7BC629E704377660C31672CF4F40DC9123F00FE103E91D1D6FBF47265640','2026-12-04 09:00:00.436883','2026-12-04 09:00:00.436883','[]','','');
+INSERT INTO "scnet_manifests" VALUES('north','2026-12-01',X'78014D8EC10AC2301044FF65AFB692A49B9AED77781391244DB46A53492322A5FFEED293B08779C30C3B0BF8904A0ED0419A72B94105BDFD3229A1DA5AAA5A48B6E290EC73864E5430BD42BADC27C7743A5730BF4756CBCAB5E11AE6C2CDD038E1111599E8A5974836BA88DE10B5D1914275B00165C016C95183DE226922E90E462B67B4E67F1F5B421E6D7EFC0FC1A3A04E08BE3DB6C668DA6DC0F1A1DFD6AC3FE64C38B7','2026-12-04 09:00:00.468859','2026-12-04 09:00:00.468859','[]','','');
+INSERT INTO "scnet_manifests" VALUES('north','2026-12-02',X'78014D8EC10AC2301044FF25575BD9A49B36DBEFF02622494CB46A53492322A5FFEED293B08779C30C3B8BF021951C442FD294CB4D54E262BF4C0A545B4B5583622B0EC93E67D14325A65748E7FBE4988EA74ACCEF91D5B2726DB886B97033340E3CA22213BDF412C94617D11BA2363A52A83A1B50066C911C35E82D922692AE335A39A335FFFBD812F268F3E37F081E807A00BE3D127412771B707CB86C6BD61FE5D738A9','2026-12-04 09:00:00.490714','2026-12-04 09:00:00.490714','[]','','');
+INSERT INTO "scnet_manifests" VALUES('north','2026-12-03',X'78014D8EC10AC2301044FF25575B49D24D93ED77781391246EB46A53692322A5FFEED293B08779C30C3B8B8894CB44A213799CCA4D54E2E2BF4C5AEAB656BA960D5BA9CFFE398B4E56627C513EDFC7C0743C55627E0FAC96956BFD95E6C24D6A828C001A5D8A2A2A409F4282E810DB145083B69E4011B480011B881ED020AA609DD1C119C3FF3EBED034F8E9F13F040E123B29F9F680D681DD6DC0F1FEB2AD597FE79838B8','2026-12-04 09:00:00.497847','2026-12-04 09:00:00.497847','[]','','');
+INSERT INTO "scnet_manifests" VALUES('south','2026-11-29',X'78013D8EC10E82301044FFA557C1B4CB16BA7C8737634C5B5A45050C2D3186F0EF6E3898EC61DE64263BABF061CC7310AD48D392EFA2109DFD328184BA54AA04622BF6A37D25D1CA424CEF305E1F93633A5F0A919681D5BA71ADBF8594B9192A273D2290895E798564A38BE80D511D1D01426303AA803592A30ABD45D244CA354683335AF3BF8FCD611EECFCFC0F8152E249522B25DF514B0D8D39ECC0F1BEDBD76C3FF14838BB','2026-12-04 09:00:00.505278','2026-12-04 09:00:00.505278','[]','','');
+INSERT INTO "scnet_manifests" VALUES('south','2026-11-30',X'7801454F5D6F83300CFC2F791D0CC71082F91D7DABAA291F4EC7BA9289504D53D5FF3EC3A455F683CFE73BF9EE2AF0BC2EAC4655F26D7D57958AEE471002F6B5D6750BB24AD3EC3E8B1AB152F98BE7B78FEC051D4F952AB7AB4C7715F2C275E190E72862239AF3E49F0B04F510E7E9CC6515DEB5D19189DE19EF138484D8D1E02D0FE4BCED3DE90E2D4743C90E3D85D6C42118DD47D43E213BDB89FDB75B79B9BAE5F2FF2BD6D01D804600E957A35B0078D9819C4F717BF82F63A3B7B26488500FD840B365DCE30B814FCAEED4E9F10BEF1450CE','2026-12-04 09:00:00.513000','2026-12-04 09:00:00.513000','[]','','');
+INSERT INTO "scnet_manifests" VALUES('south','2026-12-01',X'78014D8EC10E82301044FFA557C1B4650B5DBEC39B31A62D5B45050C2D3186F0EF6E3899EC61DE64263BAB0834E699442BD2B4E4BB2844E7BE4C5AEABA54BA948AADD88FEE95442B0B31BD69BC3E26CF74BE14222D03AB75E35A7FA394B94995970140A38D410505E8A28F102C621D3D6AD08D23500435A0C70A82033488CA37D6686F8DE17F1F97691EDCFCFC1F022789AD947C47A31B6BE561078EF7DDBE66FB01EB9738B5','2026-12-04 09:00:00.527880','2026-12-04 09:00:00.527880','[]','','');
+INSERT INTO "scnet_manifests" VALUES('south','2026-12-02',X'78014D8EC10E82301044FFA557C1B4650B5DBEC39B31A62D5B45050C2D3186F0EF6E3899EC61DE64263BAB0834E699442BD2B4E4BB2844E7BE4C5AEABA54BA949AADD88FEE95442B0B31BD69BC3E26CF74BE14222D03AB75E35A7FA394B94995970140A38D410505E8A28F102C621D3D6AD08D23500435A0C70A82033488CA37D6686F8DE17F1F97691EDCFCFC1F022789AD947C470312C01E76E078DFED6BB61FEBCF38B1','2026-12-04 09:00:00.540448','2026-12-04 09:00:00.540448','[]','','');
+INSERT INTO "scnet_manifests" VALUES('south','2026-12-03',X'78014D8EC10E82301044FFA557C1B4CB96B27C8737634C5B5A45050C2D3186F0EF6E3899EC61DE64263BABF061CC7310AD48D392EFA2109DFD328184BA5450CA8AADD88FF695442B0B31BDC3787D4C8EE97C29445A0656EBC6B5FE1652E666A89CF488404DF4CA2B241B5D44DF10D5D11120181B5005AC911C55E82D922652CE341A5CA335FFFBD81CE6C1CECFFF217892D44AC977D468B481C30E1CEFBB7DCDF603ECEE38B7','2026-12-04 09:00:00.547572','2026-12-04 09:00:00.547572','[]','','');
+CREATE TABLE scnet_members (
+	project VARCHAR(64) NOT NULL, 
+	person VARCHAR(255) NOT NULL, 
+	position INTEGER NOT NULL, role VARCHAR(16) DEFAULT 'member' NOT NULL, cap BIGINT, 
+	PRIMARY KEY (project, person), 
+	FOREIGN KEY(project) REFERENCES scnet_projects (id)
+);
+INSERT INTO "scnet_members" VALUES('p','ada',0,'pi',NULL);
+INSERT INTO "scnet_members" VALUES('p','ben',1,'member',NULL);
+CREATE TABLE scnet_outages (
+	centre VARCHAR(32) NOT NULL, 
+	start DATETIME NOT NULL, 
+	"end" DATETIME, 
+	words TEXT NOT NULL, 
+	PRIMARY KEY (centre, start)
+);
+CREATE TABLE scnet_periods (
+	name VARCHAR(7) NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	closing_at DATETIME, 
+	closed_at DATETIME, 
+	closed_by VARCHAR(255) NOT NULL, 
+	last_entry BIGINT NOT NULL, 
+	sealed BIGINT NOT NULL, 
+	head VARCHAR(64) NOT NULL, 
+	terms JSON NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "scnet_periods" VALUES('2026-11','closed','2026-12-04 09:00:00.171904','2026-12-04 09:00:00.599652','olga',12,12,'9f5160bdcc20e329cb36cc19d2a3c505e88654cf5c8b011c171cbdde501daa37','{"zone": "Asia/Shanghai", "owners": {"centre:north": "nordic", "sla:north": "nordic", "suspense:north": "nordic"}, "excuses": {}}');
+INSERT INTO "scnet_periods" VALUES('2026-12','open',NULL,NULL,'',0,0,'','{"zone": "Asia/Shanghai"}');
+CREATE TABLE "scnet_postings" (
+	id INTEGER NOT NULL, 
+	entry INTEGER NOT NULL, 
+	account VARCHAR(200) NOT NULL, 
+	unit VARCHAR(16) NOT NULL, 
+	micros BIGINT NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(entry) REFERENCES scnet_entries (id)
+);
+INSERT INTO "scnet_postings" VALUES(1,1,'grants:ministry','GRANT',-100000000);
+INSERT INTO "scnet_postings" VALUES(2,1,'project:p/first','GRANT',100000000);
+INSERT INTO "scnet_postings" VALUES(3,2,'grants:federation','GRANT',-50000000);
+INSERT INTO "scnet_postings" VALUES(4,2,'project:p/allocone','GRANT',50000000);
+INSERT INTO "scnet_postings" VALUES(5,3,'project:p/allocone','GRANT',-1000001);
+INSERT INTO "scnet_postings" VALUES(6,3,'held:p/allocone','GRANT',1000001);
+INSERT INTO "scnet_postings" VALUES(7,4,'held:p/allocone','GRANT',-834);
+INSERT INTO "scnet_postings" VALUES(8,4,'held:p/allocone','GRANT',-999167);
+INSERT INTO "scnet_postings" VALUES(9,4,'project:p/allocone','GRANT',999167);
+INSERT INTO "scnet_postings" VALUES(10,4,'centre:north','GRANT',834);
+INSERT INTO "scnet_postings" VALUES(11,5,'project:p/first','GRANT',-1000001);
+INSERT INTO "scnet_postings" VALUES(12,5,'held:p/first','GRANT',1000001);
+INSERT INTO "scnet_postings" VALUES(13,6,'held:p/first','GRANT',-834);
+INSERT INTO "scnet_postings" VALUES(14,6,'held:p/first','GRANT',-999167);
+INSERT INTO "scnet_postings" VALUES(15,6,'project:p/first','GRANT',999167);
+INSERT INTO "scnet_postings" VALUES(16,6,'centre:south','GRANT',834);
+INSERT INTO "scnet_postings" VALUES(17,7,'project:p/first','GRANT',-1000001);
+INSERT INTO "scnet_postings" VALUES(18,7,'held:p/first','GRANT',1000001);
+INSERT INTO "scnet_postings" VALUES(19,8,'held:p/first','GRANT',-556);
+INSERT INTO "scnet_postings" VALUES(20,8,'held:p/first','GRANT',-999445);
+INSERT INTO "scnet_postings" VALUES(21,8,'project:p/first','GRANT',999445);
+INSERT INTO "scnet_postings" VALUES(22,8,'centre:south','GRANT',556);
+INSERT INTO "scnet_postings" VALUES(23,9,'project:p/allocone','GRANT',-2000001);
+INSERT INTO "scnet_postings" VALUES(24,9,'held:p/allocone','GRANT',2000001);
+INSERT INTO "scnet_postings" VALUES(25,10,'held:p/allocone','GRANT',-2223);
+INSERT INTO "scnet_postings" VALUES(26,10,'held:p/allocone','GRANT',-1997778);
+INSERT INTO "scnet_postings" VALUES(27,10,'project:p/allocone','GRANT',1997778);
+INSERT INTO "scnet_postings" VALUES(28,10,'centre:north','GRANT',2223);
+INSERT INTO "scnet_postings" VALUES(29,11,'project:p/first','GRANT',-1000001);
+INSERT INTO "scnet_postings" VALUES(30,11,'held:p/first','GRANT',1000001);
+INSERT INTO "scnet_postings" VALUES(31,12,'held:p/first','GRANT',-1112);
+INSERT INTO "scnet_postings" VALUES(32,12,'held:p/first','GRANT',-998889);
+INSERT INTO "scnet_postings" VALUES(33,12,'project:p/first','GRANT',998889);
+INSERT INTO "scnet_postings" VALUES(34,12,'centre:north','GRANT',1112);
+INSERT INTO "scnet_postings" VALUES(35,13,'centre:north','GRANT',-4169);
+INSERT INTO "scnet_postings" VALUES(36,13,'centre:south','GRANT',-1390);
+INSERT INTO "scnet_postings" VALUES(37,13,'grants:federation','GRANT',3057);
+INSERT INTO "scnet_postings" VALUES(38,13,'grants:ministry','GRANT',2502);
+INSERT INTO "scnet_postings" VALUES(39,14,'project:p/allocone','GRANT',-2000000);
+INSERT INTO "scnet_postings" VALUES(40,14,'held:p/allocone','GRANT',2000000);
+INSERT INTO "scnet_postings" VALUES(41,15,'project:p/first','GRANT',-4000000);
+INSERT INTO "scnet_postings" VALUES(42,15,'held:p/first','GRANT',4000000);
+INSERT INTO "scnet_postings" VALUES(43,16,'project:p/first','GRANT',-4000000);
+INSERT INTO "scnet_postings" VALUES(44,16,'held:p/first','GRANT',4000000);
+CREATE TABLE scnet_projects (
+	id VARCHAR(64) NOT NULL, 
+	title VARCHAR(200) NOT NULL, 
+	max_sessions INTEGER NOT NULL, 
+	max_cores INTEGER NOT NULL, 
+	max_gpus INTEGER NOT NULL, kind VARCHAR(16) DEFAULT 'research' NOT NULL, 
+	PRIMARY KEY (id)
+);
+INSERT INTO "scnet_projects" VALUES('p','Sea ice',10,20,0,'research');
+CREATE TABLE scnet_proofs (
+	person VARCHAR(255) NOT NULL, 
+	centre VARCHAR(32) NOT NULL, 
+	account VARCHAR(64) NOT NULL, 
+	code VARCHAR(64) NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	PRIMARY KEY (person, centre)
+);
+CREATE TABLE scnet_sessions (
+	id VARCHAR(32) NOT NULL, 
+	version INTEGER NOT NULL, 
+	person VARCHAR(255) NOT NULL, 
+	project VARCHAR(64) NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	name VARCHAR(200) NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	live BOOLEAN NOT NULL, 
+	request JSON NOT NULL, 
+	placement JSON NOT NULL, 
+	payload JSON NOT NULL, 
+	why TEXT NOT NULL, 
+	end_reason TEXT NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	ready_at DATETIME, 
+	cancelled_at DATETIME, 
+	ended_at DATETIME, 
+	held BIGINT NOT NULL, 
+	charged BIGINT, lead INTEGER DEFAULT '1' NOT NULL, continues VARCHAR(32) DEFAULT '' NOT NULL, in_line BOOLEAN DEFAULT 0 NOT NULL, leased_until DATETIME, lease_end TEXT DEFAULT '' NOT NULL, 
+	PRIMARY KEY (id)
+);
+INSERT INTO "scnet_sessions" VALUES('mgpeyfjpnru3',9,'ada','p','batch','done-north','charged',0,'{"person": "ada", "project": "p", "kind": "batch", "name": "done-north", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-11-29T22:42:58.717Z", "request": {"person": "ada", "project": "p", "kind": "batch", "name": "done-north", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.", "best": {"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "south", "partition": "main", "reason": "you asked for north"}]}','{}','North, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.','The program ended by itself.','2026-11-29 22:42:58.731733',NULL,NULL,'2026-11-29 22:43:01.000000',1000001,834,1,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('v3w2qhimugiv',9,'ada','p','batch','done-south','charged',0,'{"person": "ada", "project": "p", "kind": "batch", "name": "done-south", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-11-29T22:43:02.789Z", "request": {"person": "ada", "project": "p", "kind": "batch", "name": "done-south", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.", "best": {"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 1.0, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 1.0, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "north", "partition": "main", "reason": "you asked for south"}]}','{}','South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.','The program ended by itself.','2026-11-29 22:43:02.793923',NULL,NULL,'2026-11-29 22:43:06.000000',1000001,834,1,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('74pkri6u7haj',9,'ben','p','batch','bad','charged',0,'{"person": "ben", "project": "p", "kind": "batch", "name": "bad", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-11-29T22:43:07.119Z", "request": {"person": "ben", "project": "p", "kind": "batch", "name": "bad", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.", "best": {"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "north", "partition": "main", "reason": "you asked for south"}]}','{}','South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. You chose this centre.','The job failed (NonZeroExitCode).','2026-11-29 22:43:07.158677',NULL,NULL,'2026-11-29 22:43:09.000000',1000001,556,1,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('r6jpy2mpgphz',11,'ada','p','batch','stopped','charged',0,'{"person": "ada", "project": "p", "kind": "batch", "name": "stopped", "cores": 2, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-11-29T22:43:10.708Z", "request": {"person": "ada", "project": "p", "kind": "batch", "name": "stopped", "cores": 2, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.", "best": {"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.0, "cost": 2.0, "cost_per_hour": 2.0, "available_after": null, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.0, "cost": 2.0, "cost_per_hour": 2.0, "available_after": null, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "south", "partition": "main", "reason": "you asked for north"}]}','{}','North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.','Stopped on request.','2026-11-29 22:43:10.720362',NULL,'2026-11-29 22:43:14.784509','2026-11-29 22:43:14.000000',2000001,2223,1,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('qagnxky6frxv',18,'ada','p','lab','','charged',0,'{"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-11-29T22:43:15.912Z", "request": {"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 1, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. Runner-up: North, partition main, would start now, but it is 50 % full instead of 0 %.", "best": {"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. Runner-up: North, partition main, would start now, but it is 50 % full instead of 0 %."}, "ranked": [{"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 1.00 credits for 1 h. Runner-up: North, partition main, would start now, but it is 50 % full instead of 0 %."}, {"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 2, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.9, "cost": 1.0, "cost_per_hour": 1.0, "available_after": null, "reason": "would start now, but it is 50 % full instead of 0 %"}], "refusals": []}','{}','south refused the job (Invalid account); moved to North, partition main.','Stopped on request.','2026-11-29 22:43:15.917176','2026-11-29 22:43:16.964291','2026-11-29 22:43:19.993288','2026-11-29 22:43:20.000000',1000001,1112,2,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('y6fe97zxet7p',9,'ada','p','lab','','ready',1,'{"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 2, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "north", "walltime_s": 3600.0}','{"decided_at": "2026-12-04T09:00:00.746Z", "request": {"person": "ada", "project": "p", "kind": "lab", "name": "", "cores": 2, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "north", "partition": "", "centres": [], "max_price": null, "near": "north", "walltime_s": 3600.0}, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.", "best": {"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.5, "cost": 2.0, "cost_per_hour": 2.0, "available_after": null, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "north", "centre_name": "North", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.5, "cost": 2.0, "cost_per_hour": 2.0, "available_after": null, "reason": "North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "south", "partition": "main", "reason": "you asked for north"}]}','"fernet:gAAAAABrDKqJk1i_ebPUwXNFw-zbil-dqR4ZHrmejZDjoQi75pMmHOypmceaJOsNV-b7jxDNX8qilDigYLmislhmPjgEeA1DA4XmAdo4vYDI4pZAM6ZK1HX6Rf7sy5coiqLnytJS2M8I9mGRG838c6EK7-oxqfaDyCV2SD8DGb2sp5dN_jc3R9Y="','North, partition main: would start now; 4 of 4 cores free; at most 2.00 credits for 1 h. You chose this centre.','','2026-12-04 09:00:00.758950','2026-12-04 09:00:01.509134',NULL,NULL,2000000,NULL,1,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('3truyhfiu7mf',5,'ben','p','batch','long','starting',1,'{"person": "ben", "project": "p", "kind": "batch", "name": "long", "cores": 4, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-12-04T09:00:01.551Z", "request": {"person": "ben", "project": "p", "kind": "batch", "name": "long", "cores": 4, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.", "best": {"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 4.0, "cost_per_hour": 4.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "south", "centre_name": "South", "partition": "main", "wait": "now", "expected_start": "now", "expected_start_s": 1, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 4, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 4.0, "cost_per_hour": 4.0, "available_after": null, "reason": "South, partition main: would start now; 4 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "north", "partition": "main", "reason": "you asked for south"}]}','"fernet:gAAAAABrDKqK8zn-5rNrElJQ6uwktbXlAYYZD8ZDNfWMRWR5y-sSKYTYSYDrDhBj_wStdmWZApOzU9nbYmQ63sLi1XNk2pAJzvFrj4HEyCTN-qidGJFqHvyzWvIbJn50hfAuxWDCV9S8_FD3JpGZja-wpFAk6uDNsJLp0goKc-T9uVfxPnbhzPg="','South, partition main: would start now; 4 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.','','2026-12-04 09:00:01.567246',NULL,NULL,NULL,4000000,NULL,1,'',0,NULL,'');
+INSERT INTO "scnet_sessions" VALUES('k9rkyv6fb976',5,'ben','p','batch','waits','queued',1,'{"person": "ben", "project": "p", "kind": "batch", "name": "waits", "cores": 4, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}','{"decided_at": "2026-12-04T09:00:02.531Z", "request": {"person": "ben", "project": "p", "kind": "batch", "name": "waits", "cores": 4, "memory": 0, "gpus": 0, "gpu_model": "", "nodes": 1, "app": "", "dataset": "", "centre": "south", "partition": "", "centres": [], "max_price": null, "near": "", "walltime_s": 3600.0}, "reason": "South, partition main: would start next, when something ends there; 0 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.", "best": {"centre": "south", "centre_name": "South", "partition": "main", "wait": "soon", "expected_start": "next, when something ends there", "expected_start_s": null, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 0, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 4.0, "cost_per_hour": 4.0, "available_after": null, "reason": "South, partition main: would start next, when something ends there; 0 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre."}, "ranked": [{"centre": "south", "centre_name": "South", "partition": "main", "wait": "soon", "expected_start": "next, when something ends there", "expected_start_s": null, "p50_s": null, "p90_s": null, "starts_counted": 0, "cores": 4, "cores_free": 0, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": 0.1, "cost": 4.0, "cost_per_hour": 4.0, "available_after": null, "reason": "South, partition main: would start next, when something ends there; 0 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre."}], "refusals": [{"centre": "north", "partition": "main", "reason": "you asked for south"}]}','"fernet:gAAAAABrDKqLkwvFl1XELgrJVzzTaqvE1BpVsLySuyFSPaRwUuG5ArqJhEHN73OVt_OpHiI6rLvS9JYmy66rrX_sijPmyqPtFwkVe0_JoGjzUv4Ly0hXKXiZr4H18z_IzDektFeGputjA-o_p4KyTwB3XQkwS5dj-Zd-rxHU18bi6c-utMV94LM="','South, partition main: would start next, when something ends there; 0 of 4 cores free; at most 4.00 credits for 1 h. You chose this centre.','','2026-12-04 09:00:02.546906',NULL,NULL,NULL,4000000,NULL,1,'',0,NULL,'');
+CREATE TABLE scnet_snapshots (
+	centre VARCHAR(32) NOT NULL, 
+	taken_at DATETIME NOT NULL, 
+	kept_at DATETIME NOT NULL, 
+	loads BLOB NOT NULL, 
+	PRIMARY KEY (centre, taken_at)
+);
+INSERT INTO "scnet_snapshots" VALUES('south','2026-11-29 22:42:58.581178','2026-11-29 22:42:58.928370',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-11-29 22:42:58.576279','2026-11-29 22:42:58.928370',X'78012D8BCB0A80201045FF65D683382269FE8AB41092106A02535A84FF9E3DEE591D38F7822D240677413AC0F9CF50BED841CB7F58728DC8755D2704DEE7F8C41E4819414249290850F7131932A31D46B27AEA65AECC8997DE7639432ABFB47603CB0221C0');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-11-29 22:43:01.790176','2026-11-29 22:43:03.010636',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-11-29 22:43:01.953221','2026-11-29 22:43:03.010636',X'7801558D410AC3300C04FFA2B33096ABCA56BE127C08341443AA421AD343C8DF63935EAA3D2DCCAC76784DC560D8A17C6018AF86BE853009FBDFE1B6D619AD2E4B46B0F763EEF00814A22317BC7704C84DA14851932825460ECA2A31A8E426ADD5ACD8B36BB7BB8AF32C316A53FAA7BFA14E7FA7B25D743E8E13E4BF2AA4');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-11-29 22:43:07.029187','2026-11-29 22:43:07.441952',X'78012D8BCB0A80201045FF65D683382269FE8AB41092106A02535A84FF9E3DEE591D38F7822D240677413AC0F9CF50BED841CB7F58728DC8755D2704DEE7F8C41E4819414249290850F7131932A31D46B27AEA65AECC8997DE7639432ABFB47603CB0221C0');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-11-29 22:43:07.037582','2026-11-29 22:43:07.441952',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-11-29 22:43:10.667516','2026-11-29 22:43:11.078208',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-11-29 22:43:10.668954','2026-11-29 22:43:11.078208',X'78012D8BCB0A80201045FF65D683382269FE8AB41092106A02535A84FF9E3DEE591D38F7822D240677413AC0F9CF50BED841CB7F58728DC8755D2704DEE7F8C41E4819414249290850F7131932A31D46B27AEA65AECC8997DE7639432ABFB47603CB0221C0');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-11-29 22:43:15.833377','2026-11-29 22:43:16.102251',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-11-29 22:43:14.990602','2026-11-29 22:43:16.102251',X'7801558D4B0AC3300C44EFA2B530923FB195AB042F020DC590AA90C6741172F7D8A49B6A5603EF8D0E78CD45613CA07C609CEE86D4C298064FBFC37DAB0B6A5DD78CA0EFC7D2E109D846C3C6121906F468912347498370F2984212713E88CD4DDAAA6AD167D75C906088C4496A4AFFF437D4E9EF5CF69BCEE77901E5AC2AA5');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-12-04 09:00:00.264398','2026-12-04 09:00:01.211346',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-12-04 09:00:00.245338','2026-12-04 09:00:01.211346',X'78012D8BCB0A80201045FF65D683382269FE8AB41092106A02535A84FF9E3DEE591D38F7822D240677413AC0F9CF50BED841CB7F58728DC8755D2704DEE7F8C41E4819414249290850F7131932A31D46B27AEA65AECC8997DE7639432ABFB47603CB0221C0');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-12-04 09:00:01.408425','2026-12-04 09:00:01.717443',X'78012D8B410A80201045EF32EB411C1135AF122D8422066A824A5A8477CFCAFF560FDEBF614D2C106FE00362FF1BEA8FE0AC6EC373CF134A5E960141B6717AE31EC87845CA68520468EB893CF92EB88E821D6AB9671196B9B655AEC46793521ECB3421C1');
+INSERT INTO "scnet_snapshots" VALUES('north','2026-12-04 09:00:01.411568','2026-12-04 09:00:01.717443',X'780155CD3D0AC3300C05E0BB68568DE5F847CA558287404331A42AA4311D42EE5E9B74A93409DEF774C0732E0AE301E50DE3745D68DB1272F4F637B86F7541ADEB9A11F4755F7A780272C99071D61A02F4E8901225E128C41E39B0C8E083B8DCD056558B3E3ABB0D495AAFF144217253FDD95F57079FB9EC17C8E7F9055C822B2B');
+INSERT INTO "scnet_snapshots" VALUES('south','2026-12-04 09:00:02.441454','2026-12-04 09:00:02.725361',X'7801558DC10A84300C44FF25E7581A8DB6F557A40761652968165C8B07F1DF6DD08B33970CE4CD1CB08C49A03F20FDA11FEE84B698D0776C1FE1B6E60925CF734490DF67D2E701A876864C6DC91020179323177C17C8BFEE58A8358B24F92A57352E9462C34CDC2AA66BAF3205F6316D3710CFF30283252B5D');
+CREATE TABLE scnet_statements (
+	period VARCHAR(7) NOT NULL, 
+	unit VARCHAR(16) NOT NULL, 
+	member VARCHAR(64) NOT NULL, 
+	document JSON NOT NULL, 
+	issued_at DATETIME NOT NULL, 
+	accept_by DATETIME NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	words TEXT NOT NULL, 
+	answered_by VARCHAR(255) NOT NULL, 
+	answered_at DATETIME, 
+	trail TEXT NOT NULL, 
+	PRIMARY KEY (period, unit, member), 
+	FOREIGN KEY(period) REFERENCES scnet_periods (name)
+);
+INSERT INTO "scnet_statements" VALUES('2026-11','GRANT','federation','{"lines": [{"column": "subsidy", "account": "project:p/allocone", "micros": -3057, "entries": 2, "corrects": ""}], "due": 0, "reimbursements": [{"grantor": "federation", "member": "nordic", "rate": 0, "credits": 3057, "money": 0}]}','2026-12-04 09:00:00.632293','2026-12-18 09:00:00.632293','issued','','',NULL,'');
+INSERT INTO "scnet_statements" VALUES('2026-11','GRANT','ministry','{"lines": [{"column": "subsidy", "account": "project:p/first", "micros": -2502, "entries": 3, "corrects": ""}], "due": 0, "reimbursements": [{"grantor": "ministry", "member": "nordic", "rate": 0, "credits": 1112, "money": 0}, {"grantor": "ministry", "member": "south", "rate": 0, "credits": 1390, "money": 0}]}','2026-12-04 09:00:00.632293','2026-12-18 09:00:00.632293','issued','','',NULL,'');
+INSERT INTO "scnet_statements" VALUES('2026-11','GRANT','nordic','{"lines": [{"column": "earned", "account": "centre:north", "micros": 4169, "entries": 3, "corrects": ""}], "due": 0, "reimbursements": [{"grantor": "federation", "member": "nordic", "rate": 0, "credits": 3057, "money": 0}, {"grantor": "ministry", "member": "nordic", "rate": 0, "credits": 1112, "money": 0}]}','2026-12-04 09:00:00.632293','2026-12-18 09:00:00.632293','accepted','','nora','2026-12-04 09:00:00.708816','2026-12-04 09:00 UTC: accepted by nora
+');
+INSERT INTO "scnet_statements" VALUES('2026-11','GRANT','south','{"lines": [{"column": "earned", "account": "centre:south", "micros": 1390, "entries": 2, "corrects": ""}], "due": 0, "reimbursements": [{"grantor": "ministry", "member": "south", "rate": 0, "credits": 1390, "money": 0}]}','2026-12-04 09:00:00.632293','2026-12-18 09:00:00.632293','issued','','',NULL,'');
+CREATE TABLE scnet_tariffs (
+	digest VARCHAR(64) NOT NULL, 
+	centre VARCHAR(32) NOT NULL, 
+	partition VARCHAR(64) NOT NULL, 
+	document JSON NOT NULL, 
+	seen_at DATETIME NOT NULL, 
+	PRIMARY KEY (digest)
+);
+INSERT INTO "scnet_tariffs" VALUES('a83874c3f1e4cea4191251e3546c85b6147c9abaf98fd2cc2b1d63a4c86d9961','north','main','{"versions": [{"prices": {"core-second": 1000000, "gib-second": 0, "gpu-second": 0}, "minimum": 0, "since": null}], "sales": [], "zone": "Asia/Shanghai", "unit": "GRANT", "place": "Partition main of North", "gpu_model": "", "fee": 0, "months": "Asia/Shanghai"}','2026-11-29 22:43:02.599863');
+INSERT INTO "scnet_tariffs" VALUES('27b6662079cf0ed77d34584f823b977fe3e7bbd23e9456f7ff41adcda7498d86','south','main','{"versions": [{"prices": {"core-second": 1000000, "gib-second": 0, "gpu-second": 0}, "minimum": 0, "since": null}], "sales": [], "zone": "Asia/Shanghai", "unit": "GRANT", "place": "Partition main of South", "gpu_model": "", "fee": 0, "months": "Asia/Shanghai"}','2026-11-29 22:43:06.700417');
+CREATE TABLE scnet_terms (
+	digest VARCHAR(64) NOT NULL, 
+	document BLOB NOT NULL, 
+	PRIMARY KEY (digest)
+);
+INSERT INTO "scnet_terms" VALUES('df1835dde9224d1974034df06423059120af088520870dcd2b89acdbfbbf39b1',X'7801AD8E310E83300C45EFE23943835020D93A756368BB211445341291485C99A0B6AAB87B1360E801F0F8BEFDFCDB2FF43644B2A060C2390EC0E06928BAE83024E68D0B09F548760255B204DEFA65C6313A9F6E6A519EF6494BAB48079313B8ED366F3DD20714AF78256B21799D2D2BD44F4B3AAB93B990A5145521C5F64C0F3813A8966F760697EBB9B943C700E96153928385FDB50F4807B66F76DBB1ED97EE079C7470AA');
+CREATE TABLE scnet_usage (
+	id INTEGER NOT NULL, 
+	identity VARCHAR(300) NOT NULL, 
+	revision INTEGER NOT NULL, 
+	digest VARCHAR(64) NOT NULL, 
+	centre VARCHAR(32) NOT NULL, 
+	session VARCHAR(32) NOT NULL, 
+	copy INTEGER NOT NULL, 
+	final BOOLEAN NOT NULL, 
+	over_at DATETIME, 
+	record JSON NOT NULL, 
+	seen_at DATETIME NOT NULL, 
+	state VARCHAR(16) NOT NULL, 
+	reason TEXT NOT NULL, 
+	decision TEXT NOT NULL, 
+	decided_by VARCHAR(255) NOT NULL, 
+	decided_at DATETIME, 
+	tariff VARCHAR(64) NOT NULL, 
+	PRIMARY KEY (id), 
+	CONSTRAINT scnet_usage_once UNIQUE (identity, digest)
+);
+INSERT INTO "scnet_usage" VALUES(1,'north/1/1/1795992178/0',0,'85bb9dc546b727dbf00d9d9a69e3dda0418dea17b7dbdaa2ed5d909d865b9fbc','north','mgpeyfjpnru3',1,1,'2026-11-29 22:43:01.000000','{"centre": "north", "birth": "1", "job_id": "1", "name": "scnet-mgpeyfjpnru3", "session": "mgpeyfjpnru3", "copy": 1, "partition": "main", "node": "127.1.200.1", "ended_by": "", "state_raw": "COMPLETED", "exit_code": "0:0", "restart": 0, "revision": 0, "cores": 1, "memory": 4294967296, "submitted_at": "2026-11-29T22:42:58+00:00", "start": "2026-11-29T22:42:58+00:00", "end": "2026-11-29T22:43:01+00:00", "seen_at": "2026-11-29T22:43:02.599863+00:00", "elapsed": 3000000, "cpu": 6000, "gpus": [], "ending": "completed"}','2026-11-29 22:43:02.599863','counted','','','',NULL,'a83874c3f1e4cea4191251e3546c85b6147c9abaf98fd2cc2b1d63a4c86d9961');
+INSERT INTO "scnet_usage" VALUES(2,'south/1/1/1795992182/0',0,'43a81d0b4f7965e3baf5a95f97b6b938186aa4a5c4c94786ede31f13633a48d5','south','v3w2qhimugiv',1,1,'2026-11-29 22:43:06.000000','{"centre": "south", "birth": "1", "job_id": "1", "name": "scnet-v3w2qhimugiv", "session": "v3w2qhimugiv", "copy": 1, "partition": "main", "node": "127.1.201.1", "ended_by": "", "state_raw": "COMPLETED", "exit_code": "0:0", "restart": 0, "revision": 0, "cores": 1, "memory": 4294967296, "submitted_at": "2026-11-29T22:43:02+00:00", "start": "2026-11-29T22:43:02+00:00", "end": "2026-11-29T22:43:06+00:00", "seen_at": "2026-11-29T22:43:06.700417+00:00", "elapsed": 3000000, "cpu": 6000, "gpus": [], "ending": "completed"}','2026-11-29 22:43:06.700417','counted','','','',NULL,'27b6662079cf0ed77d34584f823b977fe3e7bbd23e9456f7ff41adcda7498d86');
+INSERT INTO "scnet_usage" VALUES(3,'south/1/2/1795992187/0',0,'c9a6aaeba750a5f570ed8d524536b595594e2215f5b29ab703bea27aac25584a','south','74pkri6u7haj',1,1,'2026-11-29 22:43:09.000000','{"centre": "south", "birth": "1", "job_id": "2", "name": "scnet-74pkri6u7haj", "session": "74pkri6u7haj", "copy": 1, "partition": "main", "node": "127.1.201.1", "ended_by": "", "state_raw": "FAILED", "exit_code": "3:0", "restart": 0, "revision": 0, "cores": 1, "memory": 4294967296, "submitted_at": "2026-11-29T22:43:07+00:00", "start": "2026-11-29T22:43:07+00:00", "end": "2026-11-29T22:43:09+00:00", "seen_at": "2026-11-29T22:43:10.297680+00:00", "elapsed": 2000000, "cpu": 4000, "gpus": [], "ending": "failed"}','2026-11-29 22:43:10.297680','counted','','','',NULL,'27b6662079cf0ed77d34584f823b977fe3e7bbd23e9456f7ff41adcda7498d86');
+INSERT INTO "scnet_usage" VALUES(4,'north/1/2/1795992190/0',0,'a44cf767c31c33d6ac51298d0e9dc19caab3c75e328918802d76eb65783ac21d','north','r6jpy2mpgphz',1,1,'2026-11-29 22:43:14.000000','{"centre": "north", "birth": "1", "job_id": "2", "name": "scnet-r6jpy2mpgphz", "session": "r6jpy2mpgphz", "copy": 1, "partition": "main", "node": "127.1.200.1", "ended_by": "0", "state_raw": "CANCELLED by 0", "exit_code": "0:15", "restart": 0, "revision": 0, "cores": 2, "memory": 8589934592, "submitted_at": "2026-11-29T22:43:10+00:00", "start": "2026-11-29T22:43:10+00:00", "end": "2026-11-29T22:43:14+00:00", "seen_at": "2026-11-29T22:43:15.810206+00:00", "elapsed": 4000000, "cpu": 4000, "gpus": [], "ending": "cancelled"}','2026-11-29 22:43:15.810206','counted','','','',NULL,'a83874c3f1e4cea4191251e3546c85b6147c9abaf98fd2cc2b1d63a4c86d9961');
+INSERT INTO "scnet_usage" VALUES(5,'north/1/3/1795992196/0',0,'c7fc443cc9eb79517be3dedd6fc756c7237004a894386ffe1d39f555cf597892','north','qagnxky6frxv',2,1,'2026-11-29 22:43:20.000000','{"centre": "north", "birth": "1", "job_id": "3", "name": "scnet-qagnxky6frxv-2", "session": "qagnxky6frxv", "copy": 2, "partition": "main", "node": "127.1.200.1", "ended_by": "0", "state_raw": "CANCELLED by 0", "exit_code": "0:15", "restart": 0, "revision": 0, "cores": 1, "memory": 4294967296, "submitted_at": "2026-11-29T22:43:16+00:00", "start": "2026-11-29T22:43:16+00:00", "end": "2026-11-29T22:43:20+00:00", "seen_at": "2026-11-29T22:43:20.449405+00:00", "elapsed": 4000000, "cpu": 4000, "gpus": [], "ending": "cancelled"}','2026-11-29 22:43:20.449405','counted','','','',NULL,'a83874c3f1e4cea4191251e3546c85b6147c9abaf98fd2cc2b1d63a4c86d9961');
+CREATE INDEX ix_scnet_entries_project ON scnet_entries (project);
+CREATE INDEX ix_scnet_events_session ON scnet_events (session);
+CREATE UNIQUE INDEX scnet_one_account ON scnet_accounts (person, centre) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX scnet_one_person ON scnet_accounts (centre, account) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX scnet_one_live ON scnet_sessions (person, kind, name) WHERE live AND NOT in_line;
+CREATE INDEX scnet_sessions_live ON scnet_sessions (live);
+CREATE INDEX ix_scnet_decisions_decided_at ON scnet_decisions (decided_at);
+CREATE UNIQUE INDEX scnet_decisions_by_copy ON scnet_decisions (session, number);
+CREATE INDEX scnet_decisions_by_person ON scnet_decisions (person, decided_at);
+CREATE INDEX ix_scnet_snapshots_kept_at ON scnet_snapshots (kept_at);
+CREATE INDEX scnet_sessions_ready ON scnet_sessions (ready_at);
+CREATE INDEX scnet_sessions_by_person ON scnet_sessions (person, created_at);
+CREATE INDEX ix_scnet_postings_entry ON scnet_postings (entry);
+CREATE INDEX ix_scnet_lots_expires_at ON scnet_lots (expires_at);
+CREATE INDEX ix_scnet_allocations_project ON scnet_allocations (project);
+CREATE INDEX ix_scnet_allocations_state ON scnet_allocations (state);
+CREATE INDEX scnet_charges_by_session ON scnet_entries (session) WHERE kind IN ('charge', 'reverse');
+CREATE INDEX ix_scnet_usage_session ON scnet_usage (session);
+CREATE INDEX ix_scnet_usage_state ON scnet_usage (state);
+CREATE INDEX scnet_usage_by_day ON scnet_usage (centre, over_at);
+CREATE INDEX ix_scnet_mails_next_at ON scnet_mails (next_at);
+CREATE INDEX scnet_sessions_listed ON scnet_sessions (created_at, id) WHERE live;
+CREATE INDEX scnet_sessions_ended ON scnet_sessions (ended_at);
+CREATE INDEX scnet_sessions_open ON scnet_sessions (project, person) WHERE charged IS NULL;
+CREATE INDEX scnet_copies_newest ON scnet_copies (job_live, submitted_at);
+CREATE INDEX scnet_copies_by_centre ON scnet_copies (centre, job_live);
+COMMIT;
