@@ -53,9 +53,8 @@ class Pages:
         offered = known.spec.offered(row.partition) if known else None
         if known is None or offered is None:
             raise NoPrice(
-                f"The page of {known.spec.name if known else row.centre} has no partition {row.partition} any "
-                "more, so this session has no"
-                " price.",
+                f"The page of {known.spec.name if known else row.centre} no longer has the partition {row.partition}, "
+                "so this session has no price.",
                 hint="Ask its operators to put the partition back until the session is charged, or to write it off.",
             )
         fee = round(self.federation.settlement.fee_percent * PERCENT)
