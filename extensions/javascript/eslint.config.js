@@ -26,6 +26,7 @@ export default [
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   { files: ["scnet_hub/**/*.js"], languageOptions: { sourceType: "module", globals: globals.browser }, rules: { ...RULES, "no-restricted-properties": banned("outerHTML", "insertAdjacentHTML", "innerHTML") } },
   { files: ["extensions/**/*.js"], languageOptions: { sourceType: "script", globals: globals.browser }, rules: RULES },
+  { files: ["extensions/hub/static/scnet-times.js"], languageOptions: { sourceType: "module", globals: globals.browser }, rules: RULES },
   {
     files: ["extensions/javascript/*.js", "tests/**/*.mjs"],
     languageOptions: { sourceType: "module", globals: { ...globals.node, ...globals.browser } },

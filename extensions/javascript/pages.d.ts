@@ -7,13 +7,8 @@ interface ParentNode {
 }
 
 interface Window {
-  /** scnet-times.js, which stands before the other scripts of a page. */
-  scnetTimes: {
-    element(node: HTMLTimeElement): void;
-    words(text: string): string;
-    sentence(node: HTMLElement, text: string): void;
-    said(at: Date, form: string | undefined, zone: string): string;
-  };
+  /** scnet-times.js, which a page loads before its other scripts. */
+  scnetTimes: { sentence(node: HTMLElement, text: string): void };
   /** JupyterHub's own tests wait for it. */
   _jupyterhub_page_loaded: boolean;
   /** The containers of JupyterLab's extensions, as webpack's module federation makes them. */

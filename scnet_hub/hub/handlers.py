@@ -35,7 +35,7 @@ from .views.home import Home, NotRunning, StopOthers
 from .views.placement import PlacementPage
 from .views.project import ProjectPage
 from .views.settlement import SettlementPage
-from .views.start_form import OWN, STATIC, offers_document
+from .views.start_form import OWN, PANELS, STATIC, offers_document
 from .views.statements import StatementPage, StatementsPage
 from .views.usage import UsagePage, UsageTable
 
@@ -239,5 +239,6 @@ handlers = [
     (r"/usage\.csv", UsageTable),
     (r"/scnet/offers", Offers),
     (r"/scnet/stop", StopOthers),
+    (r"/scnet/static/(times\.js)", Static, {"path": str(PANELS)}),
     (r"/scnet/static/(.*)", Static, {"path": str(STATIC)}),
 ]

@@ -1,8 +1,8 @@
-"""The session's own steward, a Jupyter server extension: how long it may still run, its continuation, and its end when
-left alone.
+"""The session's own steward, a Jupyter server extension: how long the session may still run, its continuation, and its
+end when idle.
 
-Answers JupyterLab under `scnet/` of the server's address, asks the broker seldom and with the session's own token, and
-does without it when it is away. It stops the session when idle.py says so. JupyterLab's part is extensions/lab.
+Answers JupyterLab under `scnet/` of the server's address, calls the broker rarely and with the session's own token, and
+works without the broker while it is away. Stops the session when idle.py says so. JupyterLab's part is extensions/lab.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from . import activity, idle
 from .broker_line import Away, Broker, Refused
 
 Json = dict[str, Any]
-LEVELS = (900, 300)  # seconds before the end of the walltime at which a person is told
-CALM, EAGER = 60.0, 5.0  # seconds between questions to the broker; while the next session starts
-# seconds before it is stopped because credits run out: from then on JupyterLab saves by itself, and asks often
+LEVELS = (900, 300)  # seconds before the end of the walltime at which a person is warned
+CALM, EAGER = 60.0, 5.0  # seconds between calls to the broker: usually, and while the next session starts
+# seconds before the stop because credits run out: from then on JupyterLab saves automatically, and calls often
 LAST = 300.0
 OFTEN = 10.0
 TICK = 30.0  # seconds between looks at what runs
@@ -34,6 +35,7 @@ PEOPLES = (
     "is_complete_request",
 )
 SHOWN = ("code", "message", "at")
+TIMES = Path(__file__).resolve().parents[1] / "client" / "panels" / "times.js"
 
 
 def _jupyter_server_extension_points() -> list[Json]:
@@ -41,7 +43,7 @@ def _jupyter_server_extension_points() -> list[Json]:
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
-    """Jupyter's hook: begins when the server serves."""
+    """Starts the steward when the server serves: Jupyter's hook."""
     from tornado.ioloop import IOLoop
 
     steward = Steward(os.environ, app.log)
@@ -65,7 +67,7 @@ class Steward:
         self.stopping = ""
         self._last = clock()
         self._ends: float | None = None
-        self._paid: float | None = None  # until when; None: nobody says that it ends
+        self._paid: float | None = None  # until when; None: no end is known
         self._heard: float | None = None
         self._asked = float("-inf")
         self._asking: asyncio.Lock | None = None
@@ -77,10 +79,10 @@ class Steward:
     # ---- what happens in the server
 
     def listen(self, app: Any) -> None:
-        """Hears of kernels' messages and of files that are changed."""
+        """Listens to kernels' messages and to changes of files."""
         self._kernels = app.kernel_manager
         track = getattr(self._kernels, "track_message_type", None)
-        if track is not None:  # asked for each of a kernel's messages, first for its own type, then for its cause's
+        if track is not None:  # called for each of a kernel's messages, first for its own type, then for its cause's
 
             def heard(message_type: str) -> bool:
                 if message_type in PEOPLES:
@@ -99,11 +101,11 @@ class Steward:
             app.event_logger.add_listener(schema_id=contents, listener=changed)
 
     def happened(self) -> None:
-        """Somebody did something."""
+        """Records that a person did something."""
         self._last = self.clock()
 
     def keep(self) -> None:
-        """The person wants it to run on: as if it had just been used."""
+        """Counts the session as just used, at the person's request."""
         self.happened()
         self.idle = idle.Idle(self._last)
 
@@ -119,7 +121,7 @@ class Steward:
             await asyncio.sleep(self.tick)
 
     async def look(self) -> None:
-        """One look at all signs, and what follows from it."""
+        """Looks at all signs of activity once, and acts on them."""
         if self.timeout <= 0:
             return
         seen = await self._signs()
@@ -130,7 +132,7 @@ class Steward:
             await self._stop()
         elif action is idle.Action.WARN:
             self.log.info(
-                "Nothing has run in this session for %s: it is stopped in %s.",
+                "This session has been idle for %s and will be stopped in %s.",
                 words(now - self.idle.since),
                 self._stops_in(now),
             )
@@ -138,7 +140,7 @@ class Steward:
     async def _signs(self) -> idle.Signs:
         before = self.clock()
         working, mark, gpus = await asyncio.to_thread(self._look_outside, before)
-        # "starting": a kernel that nobody has spoken to yet stays so
+        # "starting": a kernel that no client has contacted yet stays so
         kernels = [
             one
             for one in dict(getattr(self._kernels, "_kernels", {})).values()
@@ -153,7 +155,7 @@ class Steward:
         return self._processes.working(now), activity.marked(self.env.get("SCNET_ACTIVE", "")), gpus
 
     async def _stop(self) -> None:
-        """Asks for the session's end, so that its hold is released; asked again at the next look if there is no
+        """Requests the session's end, so that its hold is released; repeats the request at the next look if there is no
         answer."""
         why = f"Stopped: nothing ran in it for {words(self.timeout)}."
         try:
@@ -162,7 +164,7 @@ class Steward:
         except (Away, Refused) as error:
             self.log.warning("This session is idle and could not be stopped: %s", error)
 
-    # ---- asking the broker
+    # ---- calling the broker
 
     async def _ask_on(self) -> None:
         while self.broker.known:
@@ -170,18 +172,19 @@ class Steward:
             await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:
-        """Seconds from one question to the broker to the next."""
+        """Returns the seconds between two calls to the broker."""
         return EAGER if self._moving() else OFTEN if self._in_its_last_minutes() else CALM
 
     def _in_its_last_minutes(self) -> bool:
         return self._paid is not None and self._paid - self.clock() <= LAST
 
     def _moving(self) -> bool:
-        """Whether the next session is on its way, or takes over."""
+        """Returns whether the next session is on its way, or takes over."""
         return bool((self.document.get("successor") or {}).get("live"))
 
     async def refresh(self, age: float = 0.0) -> None:
-        """The broker's document anew, if the last is older than `age` seconds. Its absence changes nothing."""
+        """Reads the broker's document again if the last is older than `age` seconds. Without an answer nothing
+        changes."""
         self._asking = self._asking or asyncio.Lock()
         async with self._asking:
             if not self.broker.known or self.clock() - self._asked < age * 0.9:
@@ -190,28 +193,28 @@ class Steward:
             try:
                 self._take(*await self.broker.look())
             except (Away, Refused) as error:
-                self.log.debug("The broker was not heard: %s", error)
+                self.log.debug("The broker did not answer: %s", error)
 
     def _take(self, document: Json, at: datetime) -> None:
         self.document, self._heard = document, self.clock()
         self._ends, self._paid = (self._from_now(document.get(name), at) for name in ("expires_at", "stops_at"))
 
     def _from_now(self, instant: str | None, at: datetime) -> float | None:
-        """On this clock."""
+        """Returns an instant on this process's clock."""
         return self.clock() + (datetime.fromisoformat(instant) - at).total_seconds() if instant else None
 
     async def go_on(self) -> Json:
-        """Starts the next session, or finds the one that is on its way. Raises Away, Refused."""
+        """Starts the next session, or finds the session that is on its way. Raises Away, Refused."""
         self.keep()
         successor = await self.broker.go_on()
         short = {name: successor.get(name) for name in ("id", "state", "live", "centre", "centre_name")}
         self.document = {**self.document, "successor": short}
         return short
 
-    # ---- telling
+    # ---- reporting
 
     def told(self) -> Json:
-        """What JupyterLab shows. Durations are seconds from now: no clock but this one counts."""
+        """Returns what JupyterLab shows. Durations are seconds from now: only this process's clock counts."""
         now, document = self.clock(), self.document
         warned = self.idle.warned_at is not None
         return {
@@ -232,8 +235,8 @@ class Steward:
         }  # fmt: skip
 
     def _lease(self, now: float) -> Json | None:
-        """When credits run out and it is stopped, and from when on documents are saved before; None as long as somebody
-        pays."""
+        """Returns when credits run out and the session is stopped, and from when on documents are saved before; None
+        while the session can be paid."""
         if self._paid is None:
             return None
         return {"stops_in_s": round(self._paid - now, 1), "saves_at_s": LAST, "why": self.document.get("lease_end", "")}
@@ -249,7 +252,7 @@ def _age(terminal: Any) -> float:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds; 0 for anything else."""
+    """Returns a number of seconds; 0 for other text."""
     try:
         return max(0.0, float(text))
     except ValueError:
@@ -257,7 +260,7 @@ def seconds(text: str) -> float:
 
 
 def words(duration: float) -> str:
-    """A duration for people, as units.format_duration: "40 s", "6 min", "2 h"."""
+    """Formats a duration for people, like units.format_duration: "40 s", "6 min", "2 h"."""
     if duration < 60:
         return f"{duration:.0f} s"
     hours, minutes = divmod(round(duration / 60), 60)
@@ -265,14 +268,14 @@ def words(duration: float) -> str:
 
 
 def routes(base: str, steward: Steward) -> list[Any]:
-    """The handlers, authenticated like all of the server's."""
+    """Returns the handlers, authenticated like all handlers of the server."""
     from jupyter_server.auth.decorator import authorized
     from jupyter_server.base.handlers import APIHandler
     from tornado.web import authenticated
 
     class Handler(APIHandler):
         auth_resource = "scnet"
-        _track_activity = False  # JupyterLab asks by itself
+        _track_activity = False  # JupyterLab calls automatically
 
         def problem(self, status: int, document: Json) -> None:
             self.set_status(status)
@@ -282,7 +285,7 @@ def routes(base: str, steward: Steward) -> list[Any]:
         @authenticated
         @authorized
         async def get(self) -> None:
-            """`here=1`: somebody used the page since it asked last."""
+            """Answers with the state; `here=1`: the page was used since the last call."""
             if self.get_query_argument("here", ""):
                 steward.happened()
                 await steward.look()
@@ -310,5 +313,12 @@ def routes(base: str, steward: Steward) -> list[Any]:
             steward.keep()
             self.finish(json.dumps(steward.told()))
 
-    prefix = base.rstrip("/") + "/scnet/"
-    return [(prefix + "session", Session), (prefix + "continue", Continue), (prefix + "keep", Keep)]
+    class Times(Handler):
+        @authenticated
+        @authorized
+        async def get(self) -> None:
+            """Answers with the script that puts times into the person's zone, the same as in panels."""
+            self.finish(TIMES.read_text(encoding="utf-8"), set_content_type="text/javascript")
+
+    calls = {"session": Session, "continue": Continue, "keep": Keep, r"times\.js": Times}
+    return [(f"{base.rstrip('/')}/scnet/{name}", handler) for name, handler in calls.items()]

@@ -45,9 +45,7 @@ def no_way_back(door: LoginNodes, forward: Forward, error: MuxError) -> Unreacha
         f"hub ({error}).",
         hint=(
             "A connection that died in silence may still hold the port; it comes free when that sshd notices "
-            "(ClientAliveInterval). "
-            "Else the port is somebody else's, or forwarding is forbidden there (AllowTcpForwarding, "
-            "PermitListen, GatewayPorts "
-            f"clientspecified): ask {door.contact}."
+            "(ClientAliveInterval). Otherwise another program uses the port, or forwarding is forbidden there "
+            f"(AllowTcpForwarding, PermitListen, GatewayPorts clientspecified): ask {door.contact}."
         ),
     )

@@ -1,6 +1,7 @@
 // The shared parts of the panels in a notebook: elements, times, table cells, and the table. The frame around them is frame.js.
 // Values are replaced in place, so focus, selection and scroll survive a refresh. Nothing is loaded from anywhere. Ages and times left
 // tick in the browser, from the absolute times in the state.
+import { MONTHS, local, two } from "./times.js";
 
 /**
  * A problem, in words. `stale`: the facts could not be refreshed.
@@ -108,9 +109,6 @@ export function span(seconds) {
   return `${Math.round(s / 86_400)} d`;
 }
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
-
 /**
  * Formats a moment in the person's zone: "14:05:09" today, else "23 Nov 14:05".
  * @param {number} at milliseconds
@@ -119,24 +117,6 @@ export function moment(at, now = Date.now()) {
   const made = new Date(at);
   if (made.toDateString() === new Date(now).toDateString()) return `${two(made.getHours())}:${two(made.getMinutes())}:${two(made.getSeconds())}`;
   return `${made.getDate()} ${MONTHS[made.getMonth()]} ${two(made.getHours())}:${two(made.getMinutes())}`;
-}
-
-/**
- * Returns the text with its times in the person's zone. The broker writes "23 Nov 14:05 UTC", or "14:05 UTC" for today; a day without a year
- * means the year that lies nearest.
- * @param {string} text
- */
-export function local(text, now = new Date()) {
-  if ((Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC") === "UTC") return text;
-  return text.replace(/\b(?:(\d{1,2}) ([A-Z][a-z]{2}) )?(\d{2}):(\d{2}) UTC\b/g, (whole, day, month, hour, minute) => {
-    if (month && !MONTHS.includes(month)) return whole;
-    const of = (/** @type {number} */ year) =>
-      Date.UTC(year, month ? MONTHS.indexOf(month) : now.getUTCMonth(), Number(day ?? now.getUTCDate()), Number(hour), Number(minute));
-    const years = month ? [-1, 0, 1].map((more) => of(now.getUTCFullYear() + more)) : [of(now.getUTCFullYear())];
-    const [nearest] = years.sort((a, b) => Math.abs(a - now.getTime()) - Math.abs(b - now.getTime()));
-    const at = new Date(nearest ?? 0);
-    return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
-  });
 }
 
 /**

@@ -71,7 +71,7 @@ def _squeue_answered(done: Completed) -> None:
 
 
 def tagged_rows(done: Completed, fields: int) -> list[list[str]]:
-    """Yields the tagged rows of a squeue answer that holds no text of other users; "no such job" is no rows."""
+    """Returns the tagged rows of a squeue answer that holds no text of other users; "no such job" is no rows."""
     _squeue_answered(done)
     rows = []
     for line in done.stdout.splitlines():

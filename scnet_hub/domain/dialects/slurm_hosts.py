@@ -52,7 +52,7 @@ def _names(parts: Sequence[str | Numbers]) -> Iterator[str]:
 
 
 def _numbers(inside: str) -> Numbers:
-    """Yields the numbers of "001-003,07": with the leading zeros of the first number."""
+    """Returns the numbers of "001-003,07": with the leading zeros of the first number."""
 
     def each() -> Iterator[str]:
         for piece in inside.split(","):

@@ -27,6 +27,7 @@ _HUB = Path(__file__).resolve().parents[1]
 _PAGES = next((p for p in (_HUB / "pages", _HUB.parents[1] / "extensions" / "hub") if p.is_dir()), _HUB / "pages")
 TEMPLATES = _PAGES / "templates"
 STATIC = _PAGES / "static"
+PANELS = _HUB.parent / "client" / "panels"  # times.js there is the hub's pages' too
 OWN = "own"  # the profile of a person who types the numbers
 STATES = {"up": "Up", "stale": "Stale", "down": "Down", "unknown": "Not known yet"}
 BY_NAME = {field.name: field for field in FIELDS if field.on_form}

@@ -36,7 +36,7 @@ class Metrics:
         )
         self._age = Gauge(
             "scnet_centre_snapshot_age_seconds",
-            "Age of what is known of a centre.",
+            "Age of the facts about a centre.",
             ("centre",),
             registry=self.registry,
         )

@@ -61,7 +61,7 @@ def looked_at(page: Page) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def toast(page: Page, words: str) -> Locator:
+def toast(page: Page, words: str | re.Pattern[str]) -> Locator:
     return page.locator(".Toastify__toast").filter(has_text=words)
 
 
@@ -72,7 +72,7 @@ def notices(page: Page) -> list[str]:
 def test_it_says_once_at_each_level_what_is_left_and_what_is_announced(
     broker: FakeBroker, page: Page, tmp_path: Path
 ) -> None:
-    said = "Planned maintenance of Alpha at 18:00 would end this session: New cooling."
+    said = "Planned maintenance of Alpha at 18:00 UTC would end this session: New cooling."
     broker.lab("levels", expires_at=in_(350), warnings=[{"code": "maintenance", "message": said, "at": in_(300)}])
     with Lab(broker, "levels") as lab:
         enter(page, lab)
@@ -80,6 +80,10 @@ def test_it_says_once_at_each_level_what_is_left_and_what_is_announced(
         expect(toast(page, "This session ends in 6 min")).to_be_in_viewport(ratio=1)
         expect(toast(page, said)).to_have_count(1)
         picture(page, "levels-15", tmp_path)
+        with page.context.browser.new_context(timezone_id="Asia/Shanghai") as shanghai:  # the person's zone
+            elsewhere = shanghai.new_page()
+            enter(elsewhere, lab)
+            expect(toast(elsewhere, re.compile(r"Alpha at \d{1,2} [A-Z][a-z]{2} 02:00 would end"))).to_have_count(1)
         enter(page, lab)  # a reload says nothing anew
         hold(3, lambda: not notices(page))
         # the next level, at 300 s

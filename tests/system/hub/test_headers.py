@@ -138,3 +138,9 @@ def test_no_page_breaks_its_own_policy_in_a_browser(together: Together) -> None:
         assert page.locator("#root, .container").count()
         browser.close()
     assert not [one for one in said if "Content Security Policy" in one]
+
+
+def test_the_hub_serves_the_panels_script_for_times(olga: httpx.Client) -> None:
+    answer = olga.get("scnet/static/times.js")
+    assert answer.status_code == 200 and "javascript" in answer.headers["Content-Type"]
+    assert "export function local" in answer.text and "times.js" in olga.get("scnet/static/scnet-times.js").text

@@ -30,7 +30,7 @@ SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sta
 <link rel="icon" href="data:,"></head><body><main class="scnet-page">
 <form id="spawn_form" method="post" action="/spawn"
 enctype="application/x-www-form-urlencoded">%s</form></main>
-<script src="/static/scnet-times.js"></script><script src="/static/scnet-start.js"></script></body></html>"""
+<script type="module" src="/static/scnet-times.js"></script><script src="/static/scnet-start.js" defer></script></body></html>"""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -73,7 +73,8 @@ class Door(BaseHTTPRequestHandler):
             )
             return self.answer(json.dumps(self.server.offers()), "application/json", self.server.status)
         if address.path.startswith("/static/"):
-            file = start_form.STATIC / Path(address.path).name
+            name = Path(address.path).name
+            file = (start_form.PANELS if name == "times.js" else start_form.STATIC) / name
             return self.answer(file.read_text(), TYPES[file.suffix])
         return self.answer(
             SHELL % start_form.render_form(start_form.environment(), self.server.facts), "text/html; charset=utf-8"
@@ -364,7 +365,7 @@ def test_times_in_sentences_are_the_persons_and_the_brokers_words_the_tooltip(hu
     expect(cell(page, "alpha", "trouble")).to_have_text("scheduler failing since 23 Nov 22:02")
     expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler failing since 23 Nov 14:02 UTC")
     page.set_content('<time datetime="2026-11-30T16:00:00Z" data-form="day">30 Nov 2026</time>')
-    page.add_script_tag(path=str(start_form.STATIC / "scnet-times.js"))
+    page.add_script_tag(url=f"{hub.url}static/scnet-times.js?again", type="module")
     expect(page.locator("time")).to_have_text("1 Dec 2026")
     expect(page.locator("time")).to_have_attribute("title", "30 Nov 2026 16:00 UTC")
     context.close()

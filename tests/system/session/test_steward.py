@@ -75,6 +75,8 @@ def test_jupyterlab_finds_its_part(lab: Lab) -> None:
     assert '"scnet-hub"' in page
     script = lab.http.get("lab/extensions/scnet-hub/static/remoteEntry.js")
     assert script.status_code == 200 and "_JUPYTERLAB" in script.text
+    times = lab.http.get("scnet/times.js")
+    assert times.headers["Content-Type"].startswith("text/javascript") and "export function local" in times.text
 
 
 def test_many_pages_that_ask_often_are_one_question_to_the_broker(lab: Lab, broker: FakeBroker) -> None:

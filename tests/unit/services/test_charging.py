@@ -130,7 +130,7 @@ def test_memory_counts_where_it_has_a_price(known: CentreState) -> None:
 def test_what_has_no_price_is_not_free_by_accident(known: CentreState) -> None:
     with pytest.raises(NoPrice, match="no price for gpu-second"):
         price(known, run(gpus=1), partition="gpu")
-    with pytest.raises(NoPrice, match="has no partition gone any more"):
+    with pytest.raises(NoPrice, match="no longer has the partition gone"):
         price(known, run(), partition="gone")
 
 

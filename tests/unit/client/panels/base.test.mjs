@@ -5,6 +5,7 @@ import { Model, cells, load, page } from "./dom.mjs";
 
 process.env.TZ = "Asia/Shanghai"; // UTC+8, without summer time
 const base = await load("base");
+const { local } = await load("times");
 const { framed, standing } = await load("frame");
 const NOW = Date.parse("2026-11-23T12:00:05Z");
 const SECOND = 1000;
@@ -33,10 +34,10 @@ test("a moment is the person's: its time today, its day otherwise", () => {
 
 test("times within a sentence are the person's, over midnight and over the year's end", () => {
   const now = new Date("2026-12-31T23:00:00Z");
-  assert.equal(base.local("until 25 Nov 22:30 UTC, then", now), "until 26 Nov 06:30, then");
-  assert.equal(base.local("at 23:30 UTC", now), "at 1 Jan 07:30");
-  assert.equal(base.local("from 1 Jan 02:00 UTC", now), "from 1 Jan 10:00");
-  assert.equal(base.local("8 Abc 02:00 UTC", now), "8 Abc 02:00 UTC");
+  assert.equal(local("until 25 Nov 22:30 UTC, then", now), "until 26 Nov 06:30, then");
+  assert.equal(local("at 23:30 UTC", now), "at 1 Jan 07:30");
+  assert.equal(local("from 1 Jan 02:00 UTC", now), "from 1 Jan 10:00");
+  assert.equal(local("8 Abc 02:00 UTC", now), "8 Abc 02:00 UTC");
 });
 
 test("a sentence keeps the broker's own words as its tooltip, and none that says the same", () => {

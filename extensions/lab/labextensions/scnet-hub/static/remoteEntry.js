@@ -26,22 +26,6 @@
     return new Date(Date.now() + seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   }
 
-  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-  const two = (number) => String(number).padStart(2, "0");
-
-  // The broker writes times into sentences as "23 Nov 14:05 UTC", or "14:05 UTC" for today: here in the person's zone, as on the hub's pages.
-  function local(text) {
-    if ((Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC") === "UTC") return text;
-    return text.replace(/\b(?:(\d{1,2}) ([A-Z][a-z]{2}) )?(\d{2}):(\d{2}) UTC\b/g, (whole, day, month, hour, minute) => {
-      if (month && !MONTHS.includes(month)) return whole;
-      const now = new Date();
-      const made = (year) => Date.UTC(year, month ? MONTHS.indexOf(month) : now.getUTCMonth(), day || now.getUTCDate(), hour, minute);
-      const years = month ? [-1, 0, 1].map((more) => made(now.getUTCFullYear() + more)) : [made(now.getUTCFullYear())];
-      const at = new Date(years.sort((a, b) => Math.abs(a - now.getTime()) - Math.abs(b - now.getTime()))[0]);
-      return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
-    });
-  }
-
   // Returns the level that was crossed last, if no message about it was shown yet; earlier levels need no message.
   function levelToSay(left, levels, said) {
     if (left === null || left <= 0) return null;
@@ -85,6 +69,7 @@
 
     function activate(app, documents, palette, bar) {
       const settings = app.serviceManager.serverSettings;
+      let local = (text) => text; // puts times within the broker's sentences into the person's zone
       const status = new widgets.Widget({ node: document.createElement("button") });
       let first = ""; // the session that this page belongs to
       let told = null;
@@ -292,7 +277,8 @@
         if (document.visibilityState === "visible") show();
         saveInTime();
       }, 10000);
-      app.restored.then(look).then(() => {
+      const times = import(`${settings.baseUrl}scnet/times.js`).then((module) => (local = module.local), () => {}); // without it sentences keep UTC
+      Promise.all([app.restored, times]).then(look).then(() => {
         const before = sessionStorage.getItem(NEXT);
         sessionStorage.removeItem(NEXT);
         if (before && told && before !== first) Notification.emit(`You are in the next session now${left ? `, until ${clock(secondsLeft())}` : ""}.`, "success", { autoClose: 10000 });
