@@ -297,14 +297,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
 
     async def _give_up(self, job: Any, why: str) -> None:
         tail = await asyncio.to_thread(self._submitter.last_words, job.session_id) if job.session_id else ""
-        title = (
-            f"{self._budget.failures} jobs in a row failed to start, the last because: "
-            f"{why.rstrip('.')}. No further jobs are started."
-        )
-        hint = (
-            f"End of its output: {tail} " if tail else ""
-        ) + "When the cause is fixed, call cluster.scale() to try again."
-        self._problem = {"title": title, "hint": hint}
+        self._problem = self._budget.problem(why, tail)
 
     async def _correct_state_internal(self) -> None:
         """Retires workers by name first: SpecCluster passes names as addresses, which loses their results

@@ -69,5 +69,14 @@ class Budget:
         self.failures = 0 if worked >= SETTLED else self.failures + 1
         return not self.spent
 
+    def problem(self, why: str, output: str) -> dict[str, str]:
+        """Returns a title and a hint for people: why the last job failed, and the end of its output."""
+        title = f"{self.failures} jobs in a row failed to start, the last because: {why.rstrip('.')}."
+        hint = "When the cause is fixed, call cluster.scale() to try again."
+        return {
+            "title": f"{title} No further jobs are started.",
+            "hint": f"End of its output: {output} {hint}" if output else hint,
+        }
+
     def reset(self) -> None:
         self.failures = 0

@@ -53,8 +53,8 @@ class PriceSource:
         offered = known.spec.offered(copy.partition) if known else None
         if known is None or offered is None:
             raise NoPrice(
-                f"The page of {known.spec.name if known else copy.centre} no longer has the partition {copy.partition}, "
-                "so this session has no price.",
+                f"The page of {known.spec.name if known else copy.centre} no longer has the partition "
+                f"{copy.partition}, so this session has no price.",
                 hint="Ask its operators to put the partition back until the session is charged, or to write it off.",
             )
         fee = round(self.federation.settlement.fee_percent * PERCENT)
