@@ -1,4 +1,4 @@
-"""Remembers the last failure of something outside, and when to try again.
+"""Remembers the last failure of something outside (a login, an SSH master, the way back), and when to try again.
 
 The pause doubles with each failure up to a limit. The pause is jittered, so that many callers do not return at the same
 moment.
