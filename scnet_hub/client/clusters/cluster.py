@@ -308,9 +308,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
                 retire = self.scheduler_comm.retire_workers(names=leaving, close_workers=False, remove=False)
                 await asyncio.wait_for(retire, RETIRE_WITHIN)
             except Exception as error:
-                self._submitter.note(
-                    f"Not all results of {', '.join(leaving)} could be moved ({type(error).__name__})."
-                )
+                why = type(error).__name__
+                self._submitter.note(f"Not all results of {', '.join(leaving)} could be moved ({why}).")
         await super()._correct_state_internal()
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
