@@ -1,5 +1,5 @@
-"""The next session of a Lab is asked for before the walltime ends, takes the name over when it listens, and is charged
-for itself."""
+"""Tests that the next session of a Lab is requested before the walltime ends, takes the name over when it listens, and
+is charged separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scnet period` and `scnet statement`: what people read, what scripts read, what is written to files."""
+"""Tests `scnet period` and `scnet statement`: text for people, output for scripts, and files."""
 
 from __future__ import annotations
 

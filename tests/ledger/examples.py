@@ -1,5 +1,4 @@
-"""How many Hypothesis examples a property of the ledger is tried with: few while one works, many in CI, very many in a
-soak."""
+"""The number of Hypothesis examples for a property of the ledger: few during work, many in CI, very many in a soak."""
 
 from __future__ import annotations
 
