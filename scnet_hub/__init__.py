@@ -22,5 +22,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What a person may use; the modules beside are the package's own."""
+    """Lists the names for users; the modules beside them are the package's own."""
     return sorted([*__all__, "__version__"])

@@ -1,4 +1,4 @@
-"""Documentation is checked: links lead somewhere, and what the reference lists is what there is."""
+"""Tests the documentation: links lead to existing targets, and the reference lists what exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of laws names only tests that there are."""
+"""Tests that the page of laws names only existing tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Set-up: what is installed is fixed by hashes, where it comes from is not, and a second run finds nothing to do."""
+"""Tests set-up: packages are fixed by hashes, their source is not, and a second run finds nothing to do."""
 
 from __future__ import annotations
 

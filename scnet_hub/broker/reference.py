@@ -23,7 +23,7 @@ The broker answers under `{PREFIX}`, below the path of the [installation's addre
 | scope | may |
 | --- | --- |
 | `custom:scnet:use` | see centres, own sessions and balances; start and stop own sessions |
-| `custom:scnet:operate` | the same for everybody's (operators, admins) |
+| `custom:scnet:operate` | the same for all people's sessions (operators, admins) |
 
 A caller has [at most 4 requests at work](../explanation/overload.md) and 28 in line; more are refused with 429, or with
 503 when the broker as a whole has too much to do. Both carry `Retry-After`, and nothing was done.

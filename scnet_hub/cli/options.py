@@ -23,7 +23,7 @@ OPTIONS = tuple(
 
 
 def needs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A command with these options, each None unless it was given."""
+    """Adds these options to a command, each None unless it was given."""
     for option in reversed(OPTIONS):
         function = option(function)
     return function

@@ -1,2 +1,2 @@
-"""What tests build their worlds from: a clock and an event loop that keeps to it, a centre in memory, a database,
+"""What tests build their worlds from: a clock and an event loop with virtual time, a centre in memory, a database,
 pages."""

@@ -1,5 +1,4 @@
-"""Time that a test does not wait for: an event loop whose time stands still while anything is done, and jumps to the
-next timer else.
+"""Virtual time: an event loop whose time stands still while anything runs, and jumps to the next timer otherwise.
 
 So an hour takes no time, a slow machine changes nothing, and what happens first is what was due first. A test asks for
 it by the fixture `virtual_time` (see `tests.federation.world`). Not for tests that wait for sockets or processes: the

@@ -1,4 +1,4 @@
-"""The decision log over real centres: what was asked, from what it was decided, and what became of it, in words too."""
+"""Tests the decision log over real centres: the request, the inputs of the decision, and the outcome, in words too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The federation on two centres, with faults as named transports: nothing is lost, doubled or held for ever."""
+"""Tests a federation of two centres, with faults as named transports: nothing is lost, doubled or held for ever."""
 
 from __future__ import annotations
 

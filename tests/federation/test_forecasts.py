@@ -1,4 +1,4 @@
-"""What starts took is what the next are promised, also after a restart of the broker."""
+"""Tests that the duration of starts is promised to the next starts, also after a restart of the broker."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Where a session may listen, by what it says of its host: each case with its answer, or the key of the page that would
-allow it."""
+"""Tests where a session may listen, by the host name that it reports: each case with its answer, or the key of the page
+that would allow it."""
 
 from __future__ import annotations
 

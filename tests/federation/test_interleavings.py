@@ -1,4 +1,4 @@
-"""What comes between: a stop, a look, a refusal or an outage in the middle of something else, each as it once went
+"""Tests interleavings: a stop, a look, a refusal or an outage in the middle of another action, each of which once went
 wrong."""
 
 from __future__ import annotations

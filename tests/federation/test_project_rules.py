@@ -1,4 +1,4 @@
-"""What a project's page says of where its sessions go, and that a person returns to where their files are."""
+"""Tests a project's rules about where its sessions run, and that a person returns to the centre of their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dozen of the federation's stories again, on two daemons of embedded centres, whose jobs are processes: in real
+"""A dozen of the federation's stories again, on two daemons of embedded centres, whose jobs are processes, in real
 time.
 
 All others are told of centres in memory alone. In these a daemon, a socket, a process or its end could make a

@@ -1,5 +1,5 @@
-"""What a centre has and what we know are brought together: orphans, sessions without a job, centres that lost their
-state."""
+"""Tests how a centre's jobs and the broker's sessions are reconciled: orphans, sessions without a job, centres that
+lost their state."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A start that stalls, dies or is refused goes on elsewhere: one winner, one charge, and every further copy is
-stopped."""
+"""Tests that a start that stalls, dies or is refused continues elsewhere: one winner, one charge, and every further
+copy is ended."""
 
 from __future__ import annotations
 

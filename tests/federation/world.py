@@ -1,4 +1,4 @@
-"""A federation on two centres, with faults as named transports: what tests of the federation's story share.
+"""A federation of two centres, with faults as named transports: shared by the tests of the federation.
 
 `World` has its centres in memory and a time that no test waits for; `RealWorld` has two daemons of embedded centres,
 for the few stories that processes, sockets or a restart of a daemon could change

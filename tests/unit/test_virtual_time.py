@@ -1,4 +1,4 @@
-"""The loop that waits for nothing keeps the order of a real one, and the time of day goes with it."""
+"""Tests that the loop with virtual time keeps the order of a real loop, and that the time of day follows it."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Daemon:
     # ---- life
 
     async def serve(self) -> None:
-        """Until SIGTERM (jobs go on) or the verb `shutdown` (jobs are cancelled first)."""
+        """Serves until SIGTERM (jobs continue) or the verb `shutdown` (jobs are cancelled first)."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._over.set)
@@ -153,7 +153,7 @@ class Daemon:
         return step
 
     def _end_step(self, number: int, step: int, code: int, killed_by: int, cpu: float) -> None:
-        """A step that is reported after its job's end, or twice, stays as it was closed first."""
+        """Ends a step. A step that is reported after its job's end, or twice, keeps its first end."""
         job = self.live.get(number)
         if job is None:
             return
@@ -175,7 +175,7 @@ class Daemon:
         self._soon()
 
     def _soon(self) -> None:
-        """Decides once after all that happens in this turn of the loop."""
+        """Schedules one decision after everything that happens in this turn of the loop."""
         if not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self._decide)
@@ -225,7 +225,7 @@ class Daemon:
             self._terminate(job)
 
     def _terminate(self, job: Job) -> None:
-        """SIGTERM to the job's group now, SIGKILL to all its processes after `kill_wait`."""
+        """Sends SIGTERM to the job's group now, and SIGKILL to all its processes after `kill_wait`."""
         root = processes.job_pid(self.files.folder(job))
         if not root:  # the launcher has not forked yet
             return self.timers.later(0.01, job, "term", self._terminate)
@@ -247,8 +247,8 @@ class Daemon:
     # ---- ending
 
     def _ended(self, job: Job) -> None:
-        """The launcher is gone: its exit file says how the job ended; without one it was killed, and the job is
-        lost."""
+        """Records a job's end when its launcher is gone: its exit file says how the job ended; without the file the
+        launcher was killed, and the job is lost."""
         if job.ended_at:
             return
         found = processes.exit_of(self.files.folder(job))
@@ -280,7 +280,7 @@ class Daemon:
         self._soon()
 
     def _sample(self) -> None:
-        """Remembers the CPU time of running jobs: what their own children don't hand up to them would be lost at the
+        """Records the CPU time of running jobs: time that their own children don't report to them would be lost at the
         end."""
         roots = {job.id: self.files.root(job) for job in self.running() if not job.pretend}
         if not roots:

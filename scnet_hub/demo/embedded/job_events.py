@@ -1,4 +1,4 @@
-"""When something is due for a job, and the moment at which its launcher ends."""
+"""Calls back when something is due for a job, and when its launcher ends."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Ends:
 
 
 def verdict(job: Job) -> tuple[str, str]:
-    """State and reason of a job whose exit is known."""
+    """Returns the state and reason of a job whose exit is known."""
     if job.ending:
         return job.ending, "TimeLimit" if job.ending == "TIMEOUT" else ""
     if job.signal:

@@ -28,7 +28,7 @@ class JobFiles:
         _write(folder / "environment.json", json.dumps(asked.environment), 0o600)
 
     def environment(self, job: Job) -> dict[str, str]:
-        """The environment that it was submitted with."""
+        """Returns the environment that the job was submitted with."""
         found: dict[str, str] = json.loads(
             owned_files.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT)
         )
@@ -44,7 +44,7 @@ class JobFiles:
         )
 
     def say(self, job: Job, line: str) -> None:
-        """A line at the end of the job's errors, as slurmstepd writes one."""
+        """Adds a line at the end of the job's errors, in slurmstepd's form."""
         files = self.of(job)
         path = os.path.join(files.directory, files.errors or files.output)
         with (

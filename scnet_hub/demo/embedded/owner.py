@@ -1,4 +1,4 @@
-"""As whom the daemon runs, and so every job."""
+"""Determines the account of the daemon, and thus of every job."""
 
 from __future__ import annotations
 

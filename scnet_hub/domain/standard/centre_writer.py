@@ -34,7 +34,7 @@ class CentrePage:
     busy_interval: float = 3.0
 
     def text(self) -> str:
-        """The `centre.toml`."""
+        """Returns the text of the `centre.toml`."""
         about = {
             "id": self.id,
             "name": self.title,

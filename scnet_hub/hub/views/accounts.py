@@ -193,7 +193,7 @@ def view(
 
 
 def after(shown: Json, done: str) -> Json:
-    """The same with what was just `done` at a centre, by its id."""
+    """Returns the view with the action that was just `done` at a centre, by its id."""
     return {**shown, "rows": [{**one, "done": _done(one) if one["id"] == done else ""} for one in shown["rows"]]}
 
 

@@ -82,8 +82,8 @@ async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> lis
 
 
 def _next(found: _Page, until: datetime) -> str | None:
-    """The cursor of the next page: the time and id of this page's last decision, and the end of the time that was asked
-    for."""
+    """Returns the cursor of the next page: the time and id of this page's last decision, and the end of the requested
+    time."""
     if found.last is None or found.left <= len(found.decisions):
         return None
     return "~".join((found.last.decided_at.isoformat(), found.last.id, until.isoformat()))

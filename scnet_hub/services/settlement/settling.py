@@ -169,8 +169,8 @@ class Settling:
     async def statements(
         self, reader: Reader, wanted: Mapping[str, str], after: str, limit: int
     ) -> tuple[list[Json], str | None]:
-        """A page of those of a `period`, `member`, `unit` and `state`, where that is not ""; with the cursor of the
-        next one."""
+        """Returns a page of the statements of a `period`, `member`, `unit` and `state` ("": any), with the cursor of
+        the next page."""
         return await self.db.query(self._statements, reader, wanted, after, limit)
 
     def _statements(

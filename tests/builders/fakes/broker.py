@@ -1,4 +1,4 @@
-"""A broker that keeps to docs/reference/rest.md over real HTTP and really starts the argv of each session, on this
+"""A fake broker that follows docs/reference/rest.md over real HTTP and really starts the argv of each session, on this
 machine.
 
 Tests turn its knobs (`hold`, `silent`, `refusals`) and read what it was asked (`calls`). It has no ledger and no

@@ -1,5 +1,5 @@
-"""Holds every answer of an app against its OpenAPI document: the status is declared, and the body is what that says and
-nothing more."""
+"""Checks every answer of an app against its OpenAPI document: the status is declared, and the body has exactly the
+declared form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The broker on a port of its own, over books and centres that answer without daemons: for tools that speak HTTP."""
+"""Runs the broker on a port of its own, over books and centres that answer without daemons: for tools that speak
+HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects and allocations by REST: who may ask, who answers, who sees; and the audit."""
+"""Tests projects and allocations by REST: who may request, answer and see them; and the audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions by REST: a person's own, an operator's all, and anybody else's do not exist."""
+"""Tests decisions by REST: a person sees their own, an operator all, and other people's appear not to exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker's door against tokens and bodies that are none: an answer each, and never a broken connection."""
+"""Tests the broker with invalid tokens and bodies: each gets an answer, and no connection is broken."""
 
 from __future__ import annotations
 

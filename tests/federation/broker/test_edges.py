@@ -1,5 +1,5 @@
-"""Edges of times, numbers and text in every call that the OpenAPI document lists: refused in the declared form, or
-taken; never a fault.
+"""Tests the edges of times, numbers and text in every call of the OpenAPI document: each is accepted, or refused in the
+declared form; never an internal error.
 
 The calls and their fields come from the document, so a new call is tried too.
 """

@@ -1,5 +1,5 @@
-"""A client that openapi-python-client makes from the OpenAPI document starts, lists and stops a session, without a line
-of ours."""
+"""Tests a client that openapi-python-client generates from the OpenAPI document: it starts, lists and stops a session
+without handwritten code."""
 
 from __future__ import annotations
 

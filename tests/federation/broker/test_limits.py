@@ -1,5 +1,5 @@
-"""How much the door does at once: a lane for each caller, a line, an end to it; through a real server where only that
-can show it."""
+"""Tests how much work the broker takes at once: a lane for each caller, a bounded line; on a real server where only
+that can show it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A database that is locked for writing, and one whose disk is full: questions are answered, writes wait or are refused
-in words."""
+"""Tests a database that is locked for writing, and a full disk: reads are answered, writes wait or are refused with a
+sentence."""
 
 from __future__ import annotations
 

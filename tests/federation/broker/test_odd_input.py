@@ -1,4 +1,4 @@
-"""What nobody should send to the calls of metering and settlement: each is refused in words, on both kinds of
+"""Tests invalid input to the calls of metering and settlement: each is refused with a sentence, on both kinds of
 database."""
 
 from __future__ import annotations

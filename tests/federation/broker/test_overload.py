@@ -1,4 +1,5 @@
-"""Attacks by a member: a job whose log is a FIFO, lists by the hundred. Others' requests are answered all the same."""
+"""Tests attacks by a member: a job whose log is a FIFO, lists by the hundred. Other callers' requests are still
+answered."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The broker takes maintenance and announcements from its centres' pages while it runs, and nothing else; a broken page
-changes nothing."""
+"""Tests that the running broker takes maintenance and announcements from its centres' pages, and nothing else; a broken
+page changes nothing."""
 
 from __future__ import annotations
 

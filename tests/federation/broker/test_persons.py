@@ -1,4 +1,4 @@
-"""Forgetting somebody by REST: operators only, and never by what lies at a centre."""
+"""Tests the erasure of a person by REST: operators only, and never by a token that lies at a centre."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quotes by REST: what a person would pay where it would go now."""
+"""Tests quotes by REST: what a session would cost where it would be placed now."""
 
 from __future__ import annotations
 

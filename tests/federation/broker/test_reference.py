@@ -1,4 +1,5 @@
-"""The REST reference is made from the OpenAPI document, and the models take what the domain takes."""
+"""Tests that the REST reference is made from the OpenAPI document, and that the models accept what the domain
+accepts."""
 
 from __future__ import annotations
 

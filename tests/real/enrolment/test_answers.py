@@ -1,5 +1,5 @@
-"""What scripts and jobs of a visit say: read where it is whole, left out or Garbled where it is not, and never an error
-of ours."""
+"""Tests the answers of scripts and jobs of a visit: complete answers are read, others are left out or Garbled, and
+never cause another error."""
 
 from __future__ import annotations
 

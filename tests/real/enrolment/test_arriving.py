@@ -1,5 +1,5 @@
-"""The way to a shell at a centre, hop by hop, against a real sshd on 127.0.0.1: each trouble is named with who must
-mend it."""
+"""Tests the way to a shell at a centre, hop by hop, with a real sshd on 127.0.0.1: each fault is named with who must
+fix it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One real centre, broken in one way after the other: `scnet centres check` reports each with its cause, and is green
-where all is well.
+"""Tests one real centre that is broken in one way after the other: `scnet centres check` reports each fault with its
+cause, and is green without faults.
 
 The centre is the tests' own, so that what is broken here disturbs nobody else. The command is the one that an operator
 types.

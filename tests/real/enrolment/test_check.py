@@ -1,4 +1,4 @@
-"""`scnet centres check` where everybody can run it: an embedded centre, walked from its page to its accounting."""
+"""Tests `scnet centres check` where it runs everywhere: an embedded centre, checked from its page to its accounting."""
 
 from __future__ import annotations
 

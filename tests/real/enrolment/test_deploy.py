@@ -1,4 +1,4 @@
-"""`scnet centres deploy` at a real centre: the environment gets there, works on a node before people meet it, and is
+"""Tests `scnet centres deploy` at a real centre: the environment arrives, works on a node before people use it, and is
 replaced safely."""
 
 from __future__ import annotations

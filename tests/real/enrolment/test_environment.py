@@ -1,5 +1,5 @@
-"""What goes into a session environment, and for which Python and system it is built: decided without building
-anything."""
+"""Tests the decision what goes into a session environment, and for which Python and system it is built, without
+building it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A walk over hops: what needs a failed one is skipped, what does not goes on, and nothing ends it."""
+"""Tests a walk over hops: a hop that needs a failed hop is skipped, other hops continue, and no failure ends the
+walk."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The centres' pages in a state folder: taken in, listed, taken out, and named on the federation's page."""
+"""Tests the centres' pages in a state folder: added, listed, removed, and named on the federation's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page promises of a partition, held against what the scheduler has."""
+"""Tests the comparison of a page's statements about a partition with the scheduler."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The reference of centre.toml is made from the code: what is written down is what there is."""
+"""Tests that the reference of centre.toml is made from the code and is current."""
 
 from __future__ import annotations
 

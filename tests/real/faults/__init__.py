@@ -1,1 +1,1 @@
-"""The fault suite: a seeded schedule breaks a real federation under load, and a checker says what that cost whom."""
+"""The fault suite: a seeded schedule breaks a real federation under load, and a checker reports the damage."""

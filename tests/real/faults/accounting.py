@@ -1,5 +1,5 @@
-"""What the centres themselves say of our jobs, asked directly by their admin with sacct, qacct and oarstat: never
-through the product.
+"""The centres' own data about our jobs, read directly by their admin with sacct, qacct and oarstat: never through the
+product.
 
 Each question has a deadline: a centre that is broken is asked again later.
 """

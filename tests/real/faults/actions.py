@@ -1,4 +1,4 @@
-"""Every fault and every opposite as something that is done to an arena: `strike(arena, name, target, at)`. Blocking.
+"""Every fault and every opposite as an action on an arena: `strike(arena, name, target, at)`. Blocking.
 
 The centres' own are the testbed's. `ctl-kill` waits for a quiet moment at a Slurm centre: one that is killed within
 seconds of a job's start forgets that it started, which is its own fault and not the federation's.

@@ -1,4 +1,4 @@
-"""What the broker wrote, read from its database file beside it: sessions, their copies, the ledger's entries.
+"""Reads what the broker wrote, directly from its database file: sessions, their copies, the ledger's entries.
 
 Plain SQL on a read-only connection, so that nothing of the product's own reading is trusted.
 """

@@ -1,4 +1,4 @@
-"""What the suite breaks, as facts: each fault, its opposite, where it can strike and for how long. No I/O.
+"""The faults of the suite, as facts: each fault, its opposite, where it can strike and for how long. No I/O.
 
 The centres' own faults are those of `tests.real.testbed.faults`; the rest strikes the federation's own processes, its
 disk, its clock.

@@ -1,5 +1,5 @@
-"""The invariants: what must hold whatever broke. Each reads the evidence and yields its violations, in words that name
-the session.
+"""The invariants: what must hold whatever was broken. Each reads the evidence and yields its violations, as sentences
+that name the session.
 
 A time that is allowed for something counts only while it could be done: not while the centre or a part of the
 federation was broken, nor in the moments after.

@@ -1,4 +1,4 @@
-"""What the checker reads, as facts: what people asked, what the broker wrote, what the centres' own accounting says,
+"""The evidence for the checker, as facts: people's requests, what the broker wrote, the centres' own accounting, and
 what was broken.
 
 Times are seconds since the epoch, amounts micro-credits. No I/O.

@@ -1,4 +1,4 @@
-"""The operations log: one JSON line for each thing that was asked, answered, broken or mended, with its time.
+"""The operations log: one JSON line for each request, answer, fault and repair, with its time.
 
 Written while the run goes on, each line at once, so that a run that dies leaves what it saw; read back by the checker.
 """

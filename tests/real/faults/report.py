@@ -1,4 +1,4 @@
-"""What a run says of itself: one JSON document, and the table that docs/explanation/faults.md shows. Pure."""
+"""The report of a run: one JSON document, and the table that docs/explanation/faults.md shows. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Each invariant is broken by a history that breaks it, and by no other: a check that cannot fail is worth nothing."""
+"""Tests each invariant with a history that violates it, and no other invariant: a check that can't fail is
+worthless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is read is what was written: the operations log, the centres' answers (captured), the broker's tables."""
+"""Tests that the evidence is read as it was written: the operations log, the centres' answers (captured), the broker's
+tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People at work: each of up to forty seats starts a session, uses it, stops it and starts the next, whatever breaks
+"""People at work: each of up to forty seats starts a session, uses it, stops it and starts the next, whatever is broken
 meanwhile.
 
 Batch jobs and Dask workers go through the REST door, labs through the hub, all with a person's own token at the public

@@ -1,4 +1,4 @@
-"""What can go wrong at a centre, by name: `FAULTS[name]` breaks, `FAULTS[opposite]` mends.
+"""The faults of a centre, by name: `FAULTS[name]` breaks, `FAULTS[opposite]` repairs.
 
 Every fault has its opposite in `OPPOSITES`, except a dead centre: `up` makes a new one, with job ids from 1 again.
 """

@@ -1,5 +1,4 @@
-"""What differs between schedulers when they are started, asked whether they stand, broken and mended: commands, as
-facts.
+"""The differences between schedulers when they are started, checked, broken and repaired: commands, as facts.
 
 Knows no centre. `{node}` stands for a node's name, `{partition}` for a partition's.
 """

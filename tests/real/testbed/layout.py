@@ -1,4 +1,4 @@
-"""What stands where: the four centres, their nodes, accounts, hardware and addresses, as facts.
+"""The layout: the four centres, their nodes, accounts, hardware and addresses, as facts.
 
 One constant, `HERE`, names all that the testbed makes on this machine: namespaces, links, the network. A second `Place`
 is a second testbed.

@@ -1,4 +1,4 @@
-"""What this machine must have for each centre, and the line that installs it.
+"""The requirements of this machine for each centre, and the line that installs them.
 
 Looks and says; installs nothing.
 """

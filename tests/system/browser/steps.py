@@ -1,4 +1,4 @@
-"""What a person does in Chromium, step by step: shared by the tests that go through the main job by hand."""
+"""The steps of a person in Chromium, shared by the tests that go through the main job by hand."""
 
 from __future__ import annotations
 

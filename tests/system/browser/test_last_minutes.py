@@ -1,5 +1,5 @@
-"""The end of sessions of the running demo: one that nobody uses is warned, kept and stopped; one whose time is short is
-continued."""
+"""Tests the end of sessions in the running demo: an idle session is warned, kept and stopped; a session that has little
+time left is continued."""
 
 from __future__ import annotations
 

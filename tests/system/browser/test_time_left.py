@@ -1,5 +1,5 @@
-"""In Chromium, a JupyterLab whose session nears its end: what it says and when, Continue, and Keep. Each step leaves a
-picture."""
+"""Tests, in Chromium, a JupyterLab whose session nears its end: its messages and their times, Continue, and Keep. Each
+step saves a picture."""
 
 from __future__ import annotations
 

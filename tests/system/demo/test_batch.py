@@ -1,4 +1,4 @@
-"""Batch jobs on real centres of the demo, as a person has them: from a terminal, placed, run, followed, charged."""
+"""Tests batch jobs on real centres of the demo, from a terminal: placed, run, followed, charged."""
 
 from __future__ import annotations
 

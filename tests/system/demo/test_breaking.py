@@ -1,4 +1,4 @@
-"""`scnet demo --break`, as anyone would run it: things die one by one and a notebook does not notice."""
+"""Tests `scnet demo --break` as a person would run it: processes die one by one and a notebook does not notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session that continues another takes over its server: the same address, the same login, another job."""
+"""Tests that a session which continues another takes over its server: the same address, the same login, another job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Hub and broker are killed with a session running: it stays, stays reachable, and an open kernel loses nothing."""
+"""Tests that hub and broker can be killed with a session running: the session stays, stays reachable, and an open
+kernel loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's state folder: what a person wrote into it stays."""
+"""Tests that the demo's state folder keeps everything that a person wrote into it."""
 
 from __future__ import annotations
 

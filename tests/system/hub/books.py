@@ -1,5 +1,5 @@
-"""A federation with a past: sessions of three weeks with their charges, lots that end, a request, for the pages about
-credits."""
+"""A federation with a past for the pages about credits: sessions of three weeks with their charges, lots that end, a
+request."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A real hub process with Labs that are stand-ins: a broker of sessions that a test moves by hand, and servers that
-answer.
+"""A real hub process with stand-ins for Labs: a broker whose sessions a test controls, and servers that answer.
 
 The broker keeps to docs/reference/rest.md as far as the hub's spawner asks it; `routes` is what the hub told its proxy.
 """

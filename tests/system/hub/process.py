@@ -1,4 +1,4 @@
-"""A hub's process, forked from one that has imported JupyterHub already: what it imports takes longer than its
+"""A hub's process, forked from a process that has already imported JupyterHub, because the imports take longer than its
 start."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The hub's line to the broker: a call that is put off is sent again while there is time, lists come page by page."""
+"""Tests the hub's client of the broker: a postponed call is repeated while there is time, and lists are read page by
+page."""
 
 from __future__ import annotations
 

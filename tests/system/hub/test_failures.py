@@ -1,5 +1,5 @@
-"""A start that failed says what happened, who can mend it, the next step, and the end of the job's log; nothing in it
-is markup."""
+"""Tests that a failed start says what happened, who can fix it, the next step, and the end of the job's log, and that
+no text in it is markup."""
 
 from __future__ import annotations
 

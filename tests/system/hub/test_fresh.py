@@ -1,5 +1,5 @@
-"""What could be misused for long needs a recent login: account links, tokens, answers to statements, closing a
-month."""
+"""Tests that actions which could be misused for long need a recent login: account links, tokens, answers to statements,
+closing a month."""
 
 from __future__ import annotations
 

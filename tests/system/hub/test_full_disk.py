@@ -1,5 +1,5 @@
-"""A hub whose disk is full: a stop is told to the broker or refused in words, never taken and lost; and people go round
-in no circles."""
+"""Tests a hub whose disk is full: a stop is sent to the broker or refused with a sentence, never accepted and lost; and
+people are not redirected in circles."""
 
 from __future__ import annotations
 

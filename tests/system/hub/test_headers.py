@@ -1,4 +1,4 @@
-"""What each answer of hub and broker tells the browser, and what a cookie of theirs may be used for."""
+"""Tests the headers of each answer of hub and broker, and what their cookies may be used for."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""My sessions: why a session does not run, what else a person has; and the address of a stopped named session beside a
-running one."""
+"""Tests My sessions: why a session does not run, the person's other sessions; and the address of a stopped named
+session beside a running one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Logins with a password: the hub's event loop stays free, guesses wait longer and longer, and who is right is let
-in."""
+"""Tests logins with a password: the hub's event loop stays free, guesses wait longer and longer, and the right password
+is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Many servers polled at once are one question to the broker, and what it says is never older than the poll."""
+"""Tests that concurrent polls of many servers make one call to the broker, whose answer is never older than the
+poll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub that starts reads its servers and their people in a few queries, however many there are."""
+"""Tests that a starting hub reads its servers and their people in a few queries, whatever their number."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Options of a start, by form, by JupyterHub's REST and in a link: each is honoured, or refused in a sentence before
-anything begins."""
+"""Tests the options of a start, by form, by JupyterHub's REST and in a link: each is honoured, or refused with a
+sentence before anything starts."""
 
 from __future__ import annotations
 

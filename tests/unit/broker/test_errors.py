@@ -1,4 +1,4 @@
-"""Errors keep their class, code, words and details on the way through REST."""
+"""Tests that errors keep their class, code, sentence and details through REST."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A small federation behind the CLI's seam: a broker of canned answers in the shape of docs/reference/rest.md."""
+"""A small federation for the tests of commands: a broker of canned answers in the form of docs/reference/rest.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scnet doctor`: each thing that can be wrong is one line that says what to do, and nothing wrong is exit code 0."""
+"""Tests `scnet doctor`: each fault is one line that says what to do, and without faults the exit code is 0."""
 
 from __future__ import annotations
 

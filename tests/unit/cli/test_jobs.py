@@ -1,5 +1,5 @@
-"""`scnet run`, `jobs`, `logs`, `cancel` on a broker that really runs what it is given: what people read, scripts read,
-exit codes."""
+"""Tests `scnet run`, `jobs`, `logs`, `cancel` on a broker that really runs the jobs: text for people, output for
+scripts, exit codes."""
 
 from __future__ import annotations
 

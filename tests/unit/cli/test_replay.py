@@ -1,4 +1,4 @@
-"""`scnet simulate --decisions`: a real broker's log over real centres, page by page, taken home and replayed there."""
+"""Tests `scnet simulate --decisions`: a real broker's log over real centres, read page by page, saved and replayed."""
 
 from __future__ import annotations
 

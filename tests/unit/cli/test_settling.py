@@ -1,4 +1,4 @@
-"""`scnet periods` and `scnet statements`: what people read, what scripts read, what is written to files."""
+"""Tests `scnet periods` and `scnet statements`: text for people, output for scripts, and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scnet simulate`: its document, and a sentence for what it can't do."""
+"""Tests `scnet simulate`: its document, and its refusals."""
 
 from __future__ import annotations
 

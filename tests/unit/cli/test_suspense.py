@@ -1,4 +1,4 @@
-"""Suspense and days that are pulled again, on the command line."""
+"""Tests the commands for suspense, and for days whose accounting is pulled again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage and the pace of spending on the command line."""
+"""Tests the commands for usage and the rate of spending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments at the edges of numbers, amounts and times: refused with exit code 2 before anything is asked."""
+"""Tests arguments at the edges of numbers, amounts and times: each is refused with exit code 2 before any call."""
 
 from __future__ import annotations
 

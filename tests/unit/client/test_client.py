@@ -1,5 +1,5 @@
-"""The client's side of REST, and the notebook's one-liners on top of it: found by itself, refusals in words, light to
-import."""
+"""Tests the client's side of REST, and the notebook's functions on it: it finds the broker, refusals are sentences, and
+its import is light."""
 
 from __future__ import annotations
 

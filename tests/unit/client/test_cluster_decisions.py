@@ -1,4 +1,5 @@
-"""A cluster's decisions without a cluster: sizes, what to do about a job, when to stop trying, addresses, words."""
+"""Tests a cluster's decisions without a cluster: sizes, what to do about a job, when to stop trying, addresses,
+words."""
 
 from __future__ import annotations
 

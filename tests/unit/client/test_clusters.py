@@ -1,5 +1,5 @@
-"""A federated Dask cluster on a fake broker that really starts the posted jobs: it computes, mends itself and leaves
-nothing."""
+"""Tests a federated Dask cluster on a fake broker that really starts the posted jobs: it computes, repairs itself and
+leaves nothing behind."""
 
 from __future__ import annotations
 

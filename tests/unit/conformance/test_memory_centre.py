@@ -1,4 +1,4 @@
-"""The conformance suite on the centre in memory, so that what tests learn on it holds at a real one."""
+"""Runs the conformance suite on the centre in memory, so that results of tests on it hold at a real centre."""
 
 import asyncio
 import secrets

@@ -1,5 +1,5 @@
-"""Charts are well-formed, say in words what they show, stay inside their frame, and print what a person typed as
-text."""
+"""Tests that charts are well-formed, describe their content in words, stay inside their frame, and escape what a person
+typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a session ended, in words: from a centre's own word to what a person reads, and what to do next."""
+"""Tests how a session ended, in words: from a centre's own word to the sentence for a person, and what to do next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Times and days as they are typed: what is taken can be moved to every zone; the rest is refused in a sentence."""
+"""Tests times and days as people type them: accepted times can be converted to every zone, and the others are refused
+with a sentence."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The same words about a centre and a session for every client: what fails since when, what is announced, what is
-warned of."""
+"""Tests that every client uses the same words about a centre and a session: what fails since when, announcements,
+warnings."""
 
 from __future__ import annotations
 

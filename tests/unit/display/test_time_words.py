@@ -1,5 +1,5 @@
-"""Times and ages in words: one form each for pages, panels and commands; the word for a time that is not there is the
-caller's."""
+"""Tests times and ages in words: one form each for pages, panels and commands; the caller chooses the word for a
+missing time."""
 
 from __future__ import annotations
 

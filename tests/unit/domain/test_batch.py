@@ -1,4 +1,4 @@
-"""Batch jobs from the client's side: what is sent along, how a job is named, waited for, followed; against real
+"""Tests batch jobs in the client: which files are sent, how a job is named, waited for and followed; with real
 processes."""
 
 from __future__ import annotations

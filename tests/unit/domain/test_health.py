@@ -1,4 +1,5 @@
-"""Which hop of the way to a centre fails, since when and why: from real questions with scripted answers, and alone."""
+"""Tests which hop of the way to a centre fails, since when and why: with scripted answers to real queries, and
+alone."""
 
 from __future__ import annotations
 

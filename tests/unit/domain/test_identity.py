@@ -1,5 +1,5 @@
-"""A person has one name whatever the spelling; their account is one safe path segment, and different people never share
-one."""
+"""Tests that a person has one name whatever the spelling, that their account is one safe path segment, and that
+different people never share an account."""
 
 import unicodedata
 

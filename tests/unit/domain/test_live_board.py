@@ -1,5 +1,5 @@
-"""The broker decides on a board that it keeps, as `place` would on all offers built anew, whatever happened; and a
-class is spread."""
+"""Tests that the broker decides on a maintained board like `place` on all offers built anew, whatever happened; and
+that a class is spread."""
 
 from __future__ import annotations
 

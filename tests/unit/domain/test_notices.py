@@ -1,4 +1,4 @@
-"""What a person is told of a live session: only what concerns it, the most urgent first, with times they can read."""
+"""Tests the warnings of a live session: only those that concern it, the most urgent first, with readable times."""
 
 from __future__ import annotations
 

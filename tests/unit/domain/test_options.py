@@ -1,5 +1,5 @@
-"""A person's input crosses the door once: what is odd is refused in a sentence, and what passes is typed and
-bounded."""
+"""Tests that a person's input is validated once, where it enters: odd input is refused with a sentence, accepted input
+is typed and bounded."""
 
 import base64
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""One table of a request's fields makes every face: a field that is added to it reaches each of them."""
+"""Tests that one table of a request's fields makes every interface: a field that is added to the table appears in
+each."""
 
 from __future__ import annotations
 

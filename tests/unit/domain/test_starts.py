@@ -1,4 +1,4 @@
-"""What a centre is told to start a session: addresses as its nodes reach them, and secrets in the file only."""
+"""Tests what a centre gets to start a session: addresses as its nodes reach them, and secrets in the file only."""
 
 from dataclasses import replace
 

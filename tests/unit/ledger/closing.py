@@ -1,4 +1,4 @@
-"""A settling federation over a database, with a clock that is set: what the tests of months that close share."""
+"""A settling federation over a database, with a settable clock: shared by the tests of closing months."""
 
 from __future__ import annotations
 

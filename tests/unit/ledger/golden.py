@@ -1,5 +1,5 @@
-"""The golden vectors: accounting rows as centres print them, and what must become of them. `python -m
-tests.unit.ledger.golden` writes the derived tables anew; `cases.csv` and `accounting.csv` are written by hand."""
+"""The golden vectors: accounting rows as centres print them, with their expected usage and charges. `python -m
+tests.unit.ledger.golden` writes the derived tables again; `cases.csv` and `accounting.csv` are written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tariffs for tests: the ones that are told in words, and any that Hypothesis thinks of."""
+"""Tariffs for tests: some written by hand, and arbitrary ones drawn by Hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of jobs, as facts and drawn by Hypothesis: what tests of metering begin with."""
+"""Runs of jobs, written by hand and drawn by Hypothesis: the input of the tests of metering."""
 
 from __future__ import annotations
 

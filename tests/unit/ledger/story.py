@@ -1,4 +1,4 @@
-"""Anything that may happen to a project's books, drawn by Hypothesis and told to `books` step by step."""
+"""Everything that may happen to a project's books, drawn by Hypothesis and applied to `books` step by step."""
 
 from __future__ import annotations
 

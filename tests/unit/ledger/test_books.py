@@ -1,4 +1,4 @@
-"""The books balance, whatever comes in whatever order, and a key counts once."""
+"""Tests that the books balance, whatever happens in whatever order, and that a key counts once."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
-"""How long credits last: by hand for a few, and for any lots that nothing appears and nothing is spent twice."""
+"""Tests how long credits last: some cases by hand, and for arbitrary lots that no credits appear and none are spent
+twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds of members who share a project's credits, whatever they start and in whatever order (market.md's
+"""Tests the invariants of members who share a project's credits, whatever they start and in whatever order (market.md's
 invariants, by number)."""
 
 from __future__ import annotations

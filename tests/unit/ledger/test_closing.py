@@ -1,5 +1,5 @@
-"""Months close on real databases: each entry is in one month's statements, whoever writes at once and whatever their
-clocks say."""
+"""Tests that months close on real databases: each entry is in one month's statements, whatever is written concurrently
+and whatever the clocks show."""
 
 from __future__ import annotations
 

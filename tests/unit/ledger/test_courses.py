@@ -1,4 +1,4 @@
-"""What a place costs over time is what a bill of the same run adds up to, to the micro-unit."""
+"""Tests that the cost of a place over time equals the charge of the same run, to the micro-unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the journal is cut decides in which month an entry counts, and no clock can undo that."""
+"""Tests that the cuts of the journal decide in which month an entry counts, whatever the clocks show."""
 
 from __future__ import annotations
 

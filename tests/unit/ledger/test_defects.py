@@ -1,4 +1,5 @@
-"""Defects that were read in the code of others (each of them billed people wrongly), as tests that ours passes."""
+"""Defects found in the code of other projects (each of them billed people wrongly), as tests that this project
+passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defects that other systems had (each a named one of the list of eight), and what these books do instead."""
+"""Defects of other systems (each named in the list of eight), and the different behaviour of these books."""
 
 from __future__ import annotations
 

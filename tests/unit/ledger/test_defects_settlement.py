@@ -1,4 +1,4 @@
-"""Defects that others' accounting has, by their numbers in our research; each is kept out of settlement here."""
+"""Defects of other accounting systems, by their numbers in our research; each is prevented in settlement here."""
 
 from datetime import timedelta
 

@@ -1,5 +1,5 @@
-"""The golden vectors in the package are what the hub itself makes of those accounting rows, and what pencil and paper
-make of them."""
+"""Tests that the golden vectors in the package equal the hub's results for those accounting rows, and calculations by
+hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds of the books whatever happens, in whatever order (market.md's invariants, each by its number)."""
+"""Tests the invariants of the books, whatever happens in whatever order (market.md's invariants, by number)."""
 
 from __future__ import annotations
 

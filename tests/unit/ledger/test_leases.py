@@ -1,4 +1,4 @@
-"""What a lease holds is never less than what its run costs, and how far it reaches, whatever happens when."""
+"""Tests that a lease never holds less than its run costs, and how far it reaches, whatever happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests: a late or lossy centre is seen before the month closes, and said in words."""
+"""Tests manifests: a late or incomplete centre is noticed before the month closes, and reported in sentences."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Every instant is in one month of the federation's zone, a closed month gets nothing more, and what hinders a closing
-is said in full."""
+"""Tests that every instant is in one month of the federation's zone, that a closed month gets no more entries, and that
+all reasons against a closing are reported."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, available_timezones

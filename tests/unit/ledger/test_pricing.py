@@ -1,5 +1,5 @@
-"""A charge is exact, rounded up once a segment, at least the session's minimum, and a person can do it again from its
-printed formula."""
+"""Tests that a charge is exact, rounded up once a segment, at least the session's minimum, and can be recalculated from
+its printed formula."""
 
 import re
 import tomllib

@@ -1,4 +1,5 @@
-"""A month's statements add up to its entries, its positions to zero, and the payments are no more than they need be."""
+"""Tests that a month's statements add up to its entries and its positions to zero, and that there are no more payments
+than needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts add up to the whole, to the last millionth (I9), whatever the shares are."""
+"""Tests that parts add up to the whole, to the last millionth (I9), for all shares."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,5 +1,5 @@
-"""At every instant one price holds, by the centre's wall clock; where it changes is known; what has no price is never
-free."""
+"""Tests that at every instant one price holds, by the centre's wall clock; that its changes are known; and that usage
+without a price is never free."""
 
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta

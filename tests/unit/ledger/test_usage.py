@@ -1,5 +1,5 @@
-"""Usage: what counts of all records that came, how it is cut, what it holds, and what is not charged of it or not to be
-believed."""
+"""Tests usage: which of all received records count, how usage is cut, what it holds, and which parts are not charged or
+not believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Several writers at once, on both kinds of database: nobody overdraws, nothing is lost, and the books stay right."""
+"""Tests several concurrent writers on both kinds of database: no project is overdrawn, nothing is lost, and the books
+stay right."""
 
 from __future__ import annotations
 

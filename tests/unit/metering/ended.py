@@ -1,4 +1,4 @@
-"""A session that has ended and waits for its usage record, in a database: what tests of metering begin with."""
+"""A session in a database that has ended and waits for its usage record: the start of the tests of metering."""
 
 from __future__ import annotations
 

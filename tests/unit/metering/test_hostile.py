@@ -1,5 +1,5 @@
-"""Accounting that lies, comes late or comes to nothing: it raises nothing, stops no other centre's, and moves no money
-by itself."""
+"""Tests accounting that is wrong, late or empty: it raises no error, stops no other centre's accounting, and moves no
+money."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Records that came late, again, out of order, corrected or forged: the same books, and a sentence for what is not
-believed."""
+"""Tests records that arrive late, repeatedly, out of order, corrected or forged: the books are the same, and
+disbelieved records get a sentence."""
 
 from __future__ import annotations
 

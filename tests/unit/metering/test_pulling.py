@@ -1,5 +1,5 @@
-"""A centre's accounting asked in bulk: the day is pulled once, what is new is kept, and its manifest says what is
-missing."""
+"""Tests a centre's accounting queried in bulk: the day is pulled once, new records are stored, and its manifest says
+which records are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is who at which centre: lists, proofs by a word left at the centre, history, and what both can't be used for."""
+"""Tests who is who at which centre: lists, proofs by a word left at the centre, history, and misuse of both."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,5 +1,5 @@
-"""Allocations: asked for by who may, answered by operators, begun and ended in their time; and what one member may
-spend."""
+"""Tests allocations: requested by those who may, answered by operators, begun and ended in their time; and what one
+member may spend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions in brief: read again when they changed, and only then; the same as they are, on both databases."""
+"""Tests sessions in brief: read again only when they changed, and equal to the stored sessions, on both databases."""
 
 from __future__ import annotations
 

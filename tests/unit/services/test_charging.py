@@ -1,4 +1,4 @@
-"""From usage records to charges: by the centre's page, part by part, and never by accident for free."""
+"""Tests the way from usage records to charges: by the centre's page, part by part, and never free by accident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting a person: the name is nowhere any more but in the books, which are as they were."""
+"""Tests the erasure of a person: the name is nowhere except in the books, which are unchanged."""
 
 from __future__ import annotations
 

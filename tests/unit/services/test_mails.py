@@ -1,5 +1,5 @@
-"""Mails: told once, sent by a real SMTP server's rules, tried again while it is away, given up in the end, and never a
-header too many."""
+"""Tests mails: sent once, by a real SMTP server's rules, retried while the server is away, given up in the end, and
+never with a header too many."""
 
 from __future__ import annotations
 

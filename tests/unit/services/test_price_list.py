@@ -1,4 +1,4 @@
-"""The list of prices: what the page says, what holds now, and what a person reads of it."""
+"""Tests the list of prices: the page's prices, the prices in force now, and the text for a person."""
 
 from __future__ import annotations
 

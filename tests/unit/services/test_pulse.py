@@ -1,4 +1,4 @@
-"""How late the event loop is and how long pools let work wait, at a clock of our own."""
+"""Tests how late the event loop is and how long work waits for the pools, with a test clock."""
 
 import asyncio
 

@@ -1,5 +1,5 @@
-"""Quotas: what a person, a member of a class, a project and a centre may have at once; looked at with the hold, in one
-transaction."""
+"""Tests quotas: what a person, a member of a class, a project and a centre may have at once; checked with the hold, in
+one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes on by itself goes on after a fault, and ends when it is told to."""
+"""Tests that periodic tasks continue after an error, and end when they are told to."""
 
 from __future__ import annotations
 

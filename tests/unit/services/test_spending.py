@@ -1,5 +1,5 @@
-"""What was spent: by day of the federation's zone, centre, person and session; who sees it; how fast it goes and until
-when it lasts."""
+"""Tests spending: by day of the federation's zone, centre, person and session; who sees it; the rate of spending and
+how long credits last."""
 
 from __future__ import annotations
 

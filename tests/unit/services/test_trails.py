@@ -1,4 +1,5 @@
-"""Every change of state is told: who made it, and when. What happens by itself bears an instant and nobody's name."""
+"""Tests that every change of state is recorded: who made it, and when. An automatic change has a time and no person's
+name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A centre played on by itself does what one that is followed event by event does."""
+"""Tests that a centre played on by itself has the same events as a centre that is followed event by event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A centre's scheduler: first come first served, and EASY's rules for what may go before."""
+"""Tests a centre's scheduler: first come first served, and EASY's rules for jobs that may go before."""
 
 from __future__ import annotations
 

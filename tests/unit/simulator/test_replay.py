@@ -1,5 +1,5 @@
-"""A hub's decisions against other policies: the same from its record, what would have gone elsewhere, and what may be
-compared."""
+"""Tests a hub's decisions against other policies: the same decision from its record, starts that would have gone
+elsewhere, and which numbers may be compared."""
 
 from __future__ import annotations
 

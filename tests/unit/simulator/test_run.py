@@ -1,4 +1,4 @@
-"""Runs: cores are conserved, a seed is a result, and no policy changes what others bring."""
+"""Tests runs: cores are conserved, a seed determines the result, and no policy changes other people's jobs."""
 
 from __future__ import annotations
 

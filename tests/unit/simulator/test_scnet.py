@@ -1,4 +1,4 @@
-"""The product's own policy in a run, and the two that no federation can have beside it."""
+"""Tests the product's own policy in a run, and the two bounds that no real federation can reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Logs: what is read of them, what is drawn where they say nothing, and a sentence for what is no log."""
+"""Tests logs: the values read from them, the values drawn if they are missing, and the refusal of files that are not
+logs."""
 
 from __future__ import annotations
 

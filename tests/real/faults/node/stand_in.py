@@ -1,5 +1,5 @@
-"""Stands in for a lab's single-user server on a compute node: starts, calls home and answers as one does, at a tenth of
-its price.
+"""Stands in for a lab's single-user server on a compute node: starts, calls home and answers like a real server, at a
+tenth of its cost.
 
 Every answer names the session and when it began, so that whoever asks through the proxy knows whom they reached.
 """

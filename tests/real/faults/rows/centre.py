@@ -1,4 +1,4 @@
-"""One centre as its person sees it through the broker's door, as its admin sees it, and as a fault finds it.
+"""One centre as its person sees it through the broker, as its admin sees it, and as a fault finds it.
 
 What a person sees is read from the REST documents only; what is true there is asked of the scheduler itself.
 """

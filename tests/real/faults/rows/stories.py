@@ -1,4 +1,4 @@
-"""What makes a test a story of one centre, told beside those of the others (see conftest)."""
+"""Marks a test as a story of one centre, run beside those of the other centres (see conftest)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Accounting that is away: nothing is charged by guess, everything once when it is back."""
+"""Tests accounting that is unavailable: nothing is charged by guess, and everything is charged once when accounting is
+back."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Nodes and partitions that are closed, lost or come back: what waits says so, what is lost is not charged, nothing
-runs twice."""
+"""Tests nodes and partitions that are closed, lost or come back: waiting sessions say so, lost jobs are not charged,
+nothing runs twice."""
 
 from __future__ import annotations
 

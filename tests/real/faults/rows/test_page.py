@@ -1,4 +1,4 @@
-"""The page of faults by row names only tests that there are, and every test of this folder."""
+"""Tests that the page of faults by row names only existing tests, and every test of this folder."""
 
 from __future__ import annotations
 

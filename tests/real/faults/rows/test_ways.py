@@ -1,5 +1,5 @@
-"""The way to a centre: sshd, its network, its login node. What could not be asked is kept; what may have run is looked
-for."""
+"""Tests the way to a centre: sshd, its network, its login node. A failed query changes nothing; a command that may have
+run is looked for."""
 
 from __future__ import annotations
 

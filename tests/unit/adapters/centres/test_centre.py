@@ -1,4 +1,4 @@
-"""`Centre` with a scripted transport: which questions it asks, and what it makes of the answers."""
+"""Tests `Centre` with a scripted transport: the queries that it sends, and how it interprets the answers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

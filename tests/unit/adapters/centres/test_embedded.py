@@ -1,4 +1,4 @@
-"""The embedded centre as it runs: its commands as stock tools use them, its jobs' processes, and its own death."""
+"""Tests the running embedded centre: its commands as stock tools use them, its jobs' processes, and its own death."""
 
 import json
 import os

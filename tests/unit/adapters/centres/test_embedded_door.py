@@ -1,4 +1,5 @@
-"""The socket of an embedded centre's daemon: a question that never ends is dropped, and others are answered."""
+"""Tests the socket of an embedded centre's daemon: a request that never ends is dropped, and other requests are
+answered."""
 
 from __future__ import annotations
 

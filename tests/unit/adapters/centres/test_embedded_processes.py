@@ -1,4 +1,5 @@
-"""Which processes are a job's. Who is counted in is killed with the job, so these tests are about who is left out."""
+"""Tests which processes belong to a job. A process that is counted is killed with the job, so these tests are about
+processes that must be left out."""
 
 import os
 import time

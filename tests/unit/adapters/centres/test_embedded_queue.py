@@ -1,4 +1,4 @@
-"""Who starts next on the embedded centre: pure decisions over counts."""
+"""Tests which job starts next on the embedded centre: pure decisions over counts."""
 
 import random
 from collections.abc import Sequence

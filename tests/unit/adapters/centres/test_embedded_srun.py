@@ -1,4 +1,5 @@
-"""srun on the embedded centre, in a job and outside, and what every job finds whatever its --export says."""
+"""Tests srun on the embedded centre, in a job and outside, and what every job has in its environment whatever its
+--export says."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
-"""Stock batchspawner's SlurmSpawner, unchanged, against the embedded centre: what it believes of a job, and where it
-finds it."""
+"""Tests stock batchspawner's SlurmSpawner, unchanged, on the embedded centre: how it sees a job, and at which address
+it finds the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures of the ways out."""
+"""Fixtures of the transports."""
 
 from collections.abc import AsyncIterator, Callable
 

@@ -1,4 +1,4 @@
-"""Ports through a real OpenSSH master and a real sshd: they stand again, whatever dies."""
+"""Tests ports through a real OpenSSH master and a real sshd: they are opened again, whatever dies."""
 
 import asyncio
 import contextlib

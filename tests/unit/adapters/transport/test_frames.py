@@ -1,4 +1,5 @@
-"""What a frame keeps of a command's answer, whatever stands around it, and that half an answer is never a whole one."""
+"""Tests what a frame keeps of a command's answer, whatever surrounds it, and that an incomplete answer never counts as
+complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways out to a centre on this machine: processes, the embedded centre's socket, files."""
+"""Tests the transports to a centre on this machine: processes, the embedded centre's socket, files."""
 
 import asyncio
 import json

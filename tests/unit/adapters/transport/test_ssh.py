@@ -1,4 +1,4 @@
-"""Commands and files through a real sshd, and every way in which it can fail to answer."""
+"""Tests commands and files through a real sshd, and every way in which it can fail to answer."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
-"""Each question is put once for all panels, only while a panel is visible, and a message is sent only for news."""
+"""Tests that each question is sent once for all panels, only while a panel is visible, and that only changes cause a
+message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTML and text that stay when no kernel runs: complete, dated, escaped, self-contained."""
+"""Tests the HTML and text that stay without a kernel: complete, dated, escaped, self-contained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a panel says of the broker's answers: words, order, shares; and when it has nothing new to say."""
+"""Tests the words, order and shares that a panel makes of the broker's answers, and when a state has no news."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The widget over a recorded comm: how many messages, what they carry, what a click does."""
+"""Tests the widget over a recorded comm: the number of messages, their contents, and the effect of a click."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captured answers: `tests/samples/<scheduler>/<name>.txt`, as the scheduler really gave them."""
+"""Reads captured answers: `tests/samples/<scheduler>/<name>.txt`, exactly as the scheduler printed them."""
 
 from pathlib import Path
 

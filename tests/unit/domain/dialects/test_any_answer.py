@@ -1,5 +1,5 @@
-"""Whatever a command answers, each dialect reads it or says that it can't: no answer, cut, torn or foreign, is any
-other error.
+"""Tests each dialect with arbitrary answers (empty, cut, torn or foreign): it reads the answer or raises the error for
+unreadable answers, never another error.
 
 The answers are made from the captured ones: cut off, with parts taken out, doubled, or other text put in, and with
 others' words around.

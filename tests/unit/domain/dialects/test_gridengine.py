@@ -1,4 +1,4 @@
-"""The Grid Engine dialect against what Son of Grid Engine 8.1.9 really said: `tests/samples/gridengine`."""
+"""Tests the Grid Engine dialect with real answers of Son of Grid Engine 8.1.9: `tests/samples/gridengine`."""
 
 import getpass
 import os

@@ -1,5 +1,4 @@
-"""Every state that Grid Engine's manuals list for jobs and queue instances, its lists of queues and tasks: each with
-what it is here.
+"""Tests every state that Grid Engine's manuals list for jobs and queue instances, and its lists of queues and tasks.
 
 `SOURCES` names them; a word stands under the oldest manual that lists it.
 """

@@ -1,5 +1,5 @@
-"""Long answers: read once for all that a look wants of them, and in a time that grows with their length alone, whatever
-strangers wrote."""
+"""Tests long answers: each is read once for a whole look, in a time that grows with its length alone, whatever other
+users wrote."""
 
 from __future__ import annotations
 

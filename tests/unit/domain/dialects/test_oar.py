@@ -1,4 +1,4 @@
-"""The OAR dialect against what OAR 2.5.9 really said: `tests/samples/oar`."""
+"""Tests the OAR dialect with real answers of OAR 2.5.9: `tests/samples/oar`."""
 
 import getpass
 import json

@@ -1,4 +1,4 @@
-"""Every state that OAR has for jobs and resources, and its lists of hosts and resources: each with what it is here.
+"""Tests every state that OAR has for jobs and resources, and its lists of hosts and resources.
 
 By the tables `jobs` and `resources` of OAR 2.5 (docs/admin/database-scheme, pg_structure.sql), `available_upto` by
 oar.conf and `get_resources_that_can_be_waked_up`; `drain` came with 2.5.4.

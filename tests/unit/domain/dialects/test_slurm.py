@@ -1,4 +1,4 @@
-"""The Slurm dialect against what Slurm 22.05 really said: `tests/samples/slurm`, captured from clusters with and
+"""Tests the Slurm dialect with real answers of Slurm 22.05: `tests/samples/slurm`, captured from clusters with and
 without slurmdbd."""
 
 import shutil

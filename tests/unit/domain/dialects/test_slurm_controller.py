@@ -1,4 +1,4 @@
-"""The accounting of Slurm where there is no slurmdbd: the controller's own memory, asked for each job by itself."""
+"""Tests Slurm's accounting without slurmdbd: the controller's own memory, queried for each job separately."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How many CPUs a job takes at once, by SelectType, SelectTypeParameters and OverSubscribe (slurm.conf(5)), and by its
-nodes' threads."""
+"""Tests how many CPUs a job takes at once, by SelectType, SelectTypeParameters and OverSubscribe (slurm.conf(5)), and
+by its nodes' threads."""
 
 import pytest
 

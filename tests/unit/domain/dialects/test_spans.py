@@ -1,5 +1,5 @@
-"""All jobs of a span of time: one question in each scheduler's words, without a shell's pipe of ours, and bounded by
-the span."""
+"""Tests the query of all jobs of a time span: one query for each scheduler, without a shell pipe, and bounded by the
+span."""
 
 from __future__ import annotations
 

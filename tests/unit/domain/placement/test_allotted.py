@@ -1,5 +1,5 @@
-"""What a job is given for what it asks for: whole cores where these have two threads, whole nodes where nodes are given
-whole."""
+"""Tests what a job gets for its request: whole cores where cores have two threads, whole nodes where nodes are
+allocated whole."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A board answers as `place` does on the same offers, whatever changes and however time passes; and it lists less where
-there is much."""
+"""Tests that a board answers like `place` on the same offers, whatever changes and however time passes; and that it
+lists fewer offers if there are many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranges that are right as often as they say, whatever the waits do."""
+"""Tests that ranges are right as often as they state, for all courses of waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a start that stalls is asked for at one more place, and where."""
+"""Tests when a stalled start is submitted at one more place, and where."""
 
 from __future__ import annotations
 

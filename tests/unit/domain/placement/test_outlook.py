@@ -1,5 +1,5 @@
-"""A snapshot of ten thousand running jobs is taken in without sorting them: that is done for who asks when something is
-free."""
+"""Tests that a snapshot of ten thousand running jobs is taken in without sorting: sorting happens only for a caller
+that asks for a free time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`place`: who is best, who runs up, and that every word of it is there to be read."""
+"""Tests `place`: the best place, the runners-up, and that every reason is available."""
 
 from __future__ import annotations
 

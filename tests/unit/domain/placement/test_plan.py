@@ -1,4 +1,5 @@
-"""Who keeps a place for whom: the head of the queue alone, or all that waits; on nodes, not on a heap of cores."""
+"""Tests who keeps places for whom: the head of the queue alone, or all waiting jobs; on nodes, not on a sum of
+cores."""
 
 from __future__ import annotations
 

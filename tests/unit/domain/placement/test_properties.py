@@ -1,4 +1,4 @@
-"""What must hold of every federation and every request, not only of the ones somebody thought of."""
+"""Tests properties of every federation and every request, beyond the cases that were written by hand."""
 
 from __future__ import annotations
 

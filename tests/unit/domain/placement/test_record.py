@@ -1,4 +1,4 @@
-"""What a decision was made from comes back from JSON as it was, and decides the same again."""
+"""Tests that the inputs of a decision survive JSON unchanged, and lead to the same decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule refuses in a sentence that names the limit, and lets through what is just within it."""
+"""Tests that every rule refuses in a sentence that names the limit, and accepts requests just within it."""
 
 from __future__ import annotations
 

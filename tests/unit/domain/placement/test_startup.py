@@ -1,4 +1,4 @@
-"""How long sessions take to be ready is learned from the last of them, by centre and environment."""
+"""Tests that the time until sessions are ready is learned from recent sessions, by centre and environment."""
 
 from __future__ import annotations
 

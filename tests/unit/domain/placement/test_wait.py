@@ -1,4 +1,5 @@
-"""Now, soon or later: by the shape of what is free, by the queue, and by our own submissions not yet seen there."""
+"""Tests the classes now, soon and later: by the shape of free resources, by the queue, and by own submissions not yet
+visible there."""
 
 from __future__ import annotations
 

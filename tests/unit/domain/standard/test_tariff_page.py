@@ -1,4 +1,4 @@
-"""A centre's page says its prices in all versions and its sales; what can't be a price is refused in a sentence that
+"""Tests the prices on a centre's page, in all versions, and its sales; an invalid price is refused with a sentence that
 names the key."""
 
 import tomllib

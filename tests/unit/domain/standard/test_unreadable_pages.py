@@ -1,5 +1,5 @@
-"""A page that is no TOML which can be read is refused in a sentence that names it, and stops no other page from being
-read."""
+"""Tests that a page that is not readable TOML is refused with a sentence that names it, and stops no other page from
+being read."""
 
 from __future__ import annotations
 
