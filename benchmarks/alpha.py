@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from scnet_hub.demo.process import Process, answers, until  # noqa: E402
 from scnet_hub.demo.proxy import node_and_proxy  # noqa: E402
-from tests import testbed as beds  # noqa: E402
+from tests.real import testbed as beds  # noqa: E402
 from tests.real.testbed import life, needs  # noqa: E402
 
 PLACE = beds.Place(prefix="scbench", network="10.79")

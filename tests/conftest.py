@@ -46,6 +46,7 @@ LONGEST = (
     "tests/system/hub/test_rejoin.py",
     "tests/unit/ledger/test_settlement.py",
     "tests/system/demo/test_main_job.py",
+    "tests/system/demo/test_wheel.py",
     "tests/unit/ledger/test_usage.py",
     "tests/system/hub/test_start_page_browser.py",
     "tests/unit/services/test_quotas.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scnet_hub.cli.commands.centres import show_centres
+from scnet_hub.cli.commands.centres import print_centres
 from scnet_hub.client.panels.state import centre_row, session_row
 from scnet_hub.display import centre_status
 from scnet_hub.hub.views.start_form import view
@@ -71,7 +71,7 @@ def test_the_start_page_the_panel_and_the_command_line_say_so(capsys: Any) -> No
     assert (
         "scheduler failing since 23 Nov 14:02 UTC: Unable" in panel["why"] and "Maintenance from 1 Dec" in panel["why"]
     )
-    show_centres([announcing()])
+    print_centres([announcing()])
     said = capsys.readouterr()
     assert "down; scheduler failing since 23 Nov 14:02 UTC" in said.out and "alpha: Scratch is slow (until" in said.out
     assert "alpha: scheduler failing since 23 Nov 14:02 UTC: Unable" in said.err
