@@ -40,7 +40,7 @@ def deploy(testbed: Testbed, page: Path, *words: str) -> tuple[int, Json, str]:
         sys.executable,
         "-c",
         "from scnet_hub.cli import main; main()",
-        "centre",
+        "centres",
         "deploy",
         str(page),
         "--home",
