@@ -61,7 +61,7 @@ SLOW = re.compile(
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
-    """Which tests may not run at the same time (`make test` runs three at a time): those of a file, and those on one
+    """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on one
     testbed. Not by marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
 
     def _split_scope(self, nodeid: str) -> str:
