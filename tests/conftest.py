@@ -36,8 +36,7 @@ NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
 # What takes longest, the longest first: what begins last decides when a run ends. Lines on real centres mostly wait, so
-# they begin beside tests that compute. From `--durations=0` of a
-# whole run.
+# they begin beside tests that compute. From `--durations=0` of a whole run.
 LONGEST = (
     "testbed 2",
     "tests/unit/ledger/test_invariants.py",
