@@ -106,7 +106,7 @@ class World:
 
     def take(self, answers: Sequence[tuple[str, LoadSnapshot]]) -> None:
         for name, snapshot in answers:
-            self.broker.load.centres[name].update(snapshot)
+            self.broker.states.centres[name].update(snapshot)
         self.broker.placing.live.renew(lambda since: (), self.now).keep_up(self.now)
 
     def decide(self, request: JobRequest) -> None:
