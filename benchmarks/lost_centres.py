@@ -5,8 +5,8 @@ A whole federation, hub, broker and proxy: three embedded centres, where clicks 
 (`login_nodes.py`). Those are lost as a node that hangs is lost, by SIGSTOP: what is under way gets no answer until its
 time is up, and a new login is accepted and never greeted. Blocks of clicks with none and with all of them lost take
 turns, from the first moment of the loss on. A click is a start through the hub's REST until the hub says that the
-server is ready (`session_stand_in.py`, so nearly all of it is ours). Before each click somebody else starts a session
-at one of the centres over SSH, in both kinds of blocks: while they are lost, those hang.
+server is ready (`session_stand_in.py`, so nearly all of it is ours). Before each click another person starts a
+session at a centre over SSH, in both kinds of blocks; while these centres are lost, that start hangs.
 """
 
 from __future__ import annotations

@@ -134,8 +134,7 @@ def moderate(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
 
 
 def many(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
-    """A hundred centres fill up more slowly than anybody would wait for: a day and a half is what the bound was set
-    by."""
+    """Simulates a hundred centres. They fill up slowly; the bound was set by a day and a half."""
     workload = workload_of(Scenario(centres=100, load="hot", days=min(days, 1.5), seed=seed, snapshot_age=60), sites)
     told = summary(simulated(workload, "scnet"))
     return [row("100 centres, hot", "p99 wait, s", told["wait_p99_s"], most=SUBMIT + 1)]
@@ -154,8 +153,8 @@ def broken(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
 
 
 def fair(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
-    """What we cost the centres' own people where there is room for all. Where there is not, as when hot, 15 % more work
-    makes each wait longer whoever places it: that is told beside `all_centres`."""
+    """Measures how much longer the centres' own people wait because of our sessions, at a load that leaves room for
+    all. Without room, 15 % more work lengthens every wait under any policy: `all_centres` shows by how much."""
     workload = workload_of(Scenario(centres=22, load="tight", days=days, seed=seed, snapshot_age=60), sites)
     told, nobody = summary(simulated(workload, "scnet")), summary(Run(workload, Nobody).go())
     ours = row(

@@ -91,8 +91,8 @@ class Request:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one request by one policy. `wait` is None while it has not started; `refused` says why it was not
-    taken."""
+    """The outcome of one request under one policy. `wait` is None until the job starts; `refused` is the reason why the
+    scheduler refused the job."""
 
     policy: str
     request: Request

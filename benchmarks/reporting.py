@@ -43,7 +43,7 @@ def judged(one: Json) -> str:
 
 
 def show(report: Json, *, as_json: bool) -> None:
-    """Prints a report that is not a list of numbers."""
+    """Prints a report of any form as JSON."""
     print(json.dumps(report, indent=None if as_json else 2))
 
 

@@ -28,7 +28,7 @@ ASKED = ("POST sessions", "GET sessions", "GET sessions?brief", "GET sessions/ID
 
 
 def child(folder: str) -> None:
-    """Reads names of calls from stdin, one a line, and prints the CPU seconds of each call."""
+    """Reads a call's name from each line of stdin, makes the call, and prints the CPU seconds that it took."""
     from live_sessions import FEW, Broker, by
 
     broker = Broker(Path(folder), FEW)

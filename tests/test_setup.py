@@ -102,6 +102,7 @@ def test_a_command_that_fails_shows_its_words_and_what_to_try() -> None:
 
 
 def test_a_foreign_environment_does_not_redirect_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` raises Failed if the shell's test of the two variables fails."""
     monkeypatch.setenv("VIRTUAL_ENV", "elsewhere")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     run("a look", ["sh", "-c", 'test -z "$VIRTUAL_ENV$PYTHONDONTWRITEBYTECODE"'], hint="")

@@ -92,7 +92,7 @@ class Centre:
 
     async def submitted(self, name: str, *, account: str = "") -> str | None:
         """Looks for an earlier submission whose answer was lost, from this process or an earlier process. Returns the
-        job's id, or None once the submission can't be under way any more. Raises Unreachable until then."""
+        job's id, or None once the submission can no longer be under way. Raises Unreachable until then."""
         over = self.clock() >= self._sent.get(name, self._born) + self.afterlife
         found = await self.find(name, account=account) or await self._remembered(name, account)
         if not found and not over:

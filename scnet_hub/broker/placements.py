@@ -25,7 +25,7 @@ async def place(fed: Fed, who: Who, body: Asked, quotes: Annotated[bool, Query()
     """Returns where the session would be placed now; with `quotes` also its cost at each centre that could take it."""
     wanted = requests.job_request(who.person, body)
     if who.operator and not wanted.project:
-        return answer(documents.placement(await fed.placing.place_for_nobody(wanted)))
+        return answer(documents.placement(await fed.placing.place_without_project(wanted)))
     decision, available = await fed.placing.place(wanted)
     refusal = await fed.placing.refusal(decision)
     found: Json = {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
@@ -44,7 +44,7 @@ async def quote(fed: Fed, who: Who, body: Asked) -> Response:
     afterwards."""
     wanted = requests.job_request(who.person, body)
     if who.operator and not wanted.project:
-        decision, available = await fed.placing.place_for_nobody(wanted), None
+        decision, available = await fed.placing.place_without_project(wanted), None
     else:
         decision, available = await fed.placing.place(wanted)
     if decision.best is None:

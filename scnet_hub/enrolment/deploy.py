@@ -271,7 +271,7 @@ def said_last(text: str, word: str) -> str:
 
 
 async def _switch(visit: Visit, place: Place) -> None:
-    """Switches the link to the environment. An old environment is removed when no session can be in it any more."""
+    """Switches the link to the environment. An old environment is removed when no session can use it."""
     longest = max(offered.max_walltime for offered in visit.spec.partition)
     facts = await visit.facts_of(
         "switch.sh", str(place.link), str(place.target), str(int(longest.total_seconds() // 60) + 60), timeout=600

@@ -137,7 +137,7 @@ def busy() -> Wait:
 
 
 class Logins:
-    """Combines `Tries` and `Checks` around one check of a password."""
+    """Combines `LoginThrottle` and `Checks` around one check of a password."""
 
     def __init__(self, tries: LoginThrottle | None = None, checks: Checks | None = None) -> None:
         self.tries, self.checks = tries or LoginThrottle(), checks or Checks()

@@ -96,4 +96,4 @@ class PlacementAsked(Placement):
     """The refusal with which a start would fail nevertheless: over quota, overdrawn; null if a start would be
     accepted."""
     quotes: list[PlacedQuote | NoQuote] | None = None
-    """If asked for: a quote for the first place at each centre, or the problem that says why there is none."""
+    """With `quotes`: for each centre, the quote of its best place, or the problem why there is no quote."""

@@ -82,7 +82,7 @@ class Statement(Document):
     accept_by: Time
     words: str
     answered_by: str
-    """"": accepted because there was no answer in time"""
+    """Empty if the statement was accepted because the member did not answer in time."""
     answered_at: Time | None
     trail: list[str]
     """Every answer that the statement had."""

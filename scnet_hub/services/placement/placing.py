@@ -54,7 +54,7 @@ class Placing:
         """Returns where `request` would go now, and the available credits of its project. Raises NotEntitled."""
         return await self.db.run(self.decide, request, whole=True)
 
-    async def place_for_nobody(self, request: JobRequest) -> Placement:
+    async def place_without_project(self, request: JobRequest) -> Placement:
         """Does the same for an operator's question, which no project pays for and which needs no account."""
         return await self.db.run(self._ranked, request, {}, whole=True)
 

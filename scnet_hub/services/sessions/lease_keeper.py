@@ -133,7 +133,7 @@ class LeaseKeeper:
         spec = known.spec
         offered = spec.offered(copy.partition)
         if offered is None:
-            raise NoPrice(f"The page of {spec.name} has no partition {copy.partition} any more.")
+            raise NoPrice(f"The page of {spec.name} no longer has the partition {copy.partition}.")
         memory = session.request["cores"] * spec.session.memory_per_core
         request = known.allotted(names.asked(session), copy.partition)
         return Run(request=request, tariff=tariff_of(spec, offered), memory=memory, started_at=copy.started_at)
