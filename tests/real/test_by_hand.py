@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.builders.chromium import chromium_page
 from tests.system.browser import steps
 from tests.system.demo.conftest import Running, wait_for
 
@@ -17,7 +18,7 @@ from tests.system.demo.conftest import Running, wait_for
 @pytest.mark.slow
 @pytest.mark.parametrize("centre", ["a", "b", "c", "d", ""], ids=["a", "b", "c", "d", "best"])
 def test_a_lab_session_by_hand(hub: Running, centre: str) -> None:
-    with steps.chromium() as page:
+    with chromium_page() as page:
         steps.log_in(page, hub.url, "ada", hub.passwords["ada"])
         page.locator(f"input[name=centre][value='{centre}']").check()
         steps.press_start(page)

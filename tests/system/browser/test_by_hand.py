@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.builders.chromium import chromium_page
 from tests.system.demo.conftest import Running, start, stop, wait_for
 
 from . import steps
@@ -32,7 +33,7 @@ def demo() -> Iterator[Running]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with steps.chromium() as page:
+    with chromium_page() as page:
         yield page
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from tests.builders.chromium import chromium_page
 from tests.builders.fakes.broker import FakeBroker
 from tests.system.session.labs import Lab
-
-from . import steps
 
 COMMANDS = Path(sys.executable).parent  # of the session's environment, as session/packages.py puts them on PATH
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with steps.chromium() as page:
+    with chromium_page() as page:
         yield page
 
 
@@ -52,6 +51,7 @@ def test_a_jobs_view_follows_the_job_and_stays_in_the_notebook(page: Page) -> No
         page.goto(f"{lab.url}lab?reset&token={lab.token}")
         page.locator("#jupyterlab-splash").wait_for(state="detached")
         page.locator('.jp-LauncherCard[title^="Python 3"]').first.click()
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # before that, JupyterLab runs no cell
         cell = page.locator(".jp-Notebook .jp-Cell .cm-content").first
         cell.click()
         page.keyboard.type(
@@ -59,7 +59,7 @@ def test_a_jobs_view_follows_the_job_and_stays_in_the_notebook(page: Page) -> No
         )
         page.keyboard.press("Control+Enter")
         shown = page.locator(".jp-OutputArea .scnet")
-        expect(shown.locator(".scnet-summary")).to_have_text(re.compile("^mine at .*: running$"))
+        expect(shown.locator(".scnet-summary")).to_have_text(re.compile("^mine at .*: running$"), timeout=60_000)
         shown.get_by_role("button", name=re.compile("^Stop session mine")).click()
         shown.get_by_role("button", name=re.compile("^Yes")).click()
         expect(shown.locator(".scnet-summary")).to_have_text(re.compile("^mine at .*: (ended|stopped)$"))

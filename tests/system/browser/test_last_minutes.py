@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from scnet_hub.demo.state import FEDERATION
+from tests.builders.chromium import chromium_page
 from tests.system.demo.conftest import Running, start, stop, wait_for
 
 from . import steps
@@ -35,7 +36,7 @@ def demo() -> Iterator[Running]:
 
 
 def test_a_session_that_nobody_uses_is_warned_kept_and_stopped(demo: Running, tmp_path: Path) -> None:
-    with steps.chromium() as page:
+    with chromium_page() as page:
         steps.log_in(page, demo.url, "ada", demo.passwords["ada"])
         steps.press_start(page)
         steps.until_lab_is_there(page, "ada")
@@ -53,7 +54,7 @@ def test_a_session_that_nobody_uses_is_warned_kept_and_stopped(demo: Running, tm
 
 
 def test_the_next_session_takes_over_with_the_same_folder_and_address(demo: Running, tmp_path: Path) -> None:
-    with steps.chromium() as page:
+    with chromium_page() as page:
         steps.log_in(page, demo.url, "grace", demo.passwords["grace"])
         page.get_by_text("Own size", exact=True).click()
         page.locator("input[name=walltime]").fill("10m")

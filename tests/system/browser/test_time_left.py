@@ -14,10 +14,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from scnet_hub.errors import Overdrawn
+from tests.builders.chromium import chromium_page
 from tests.builders.fakes.broker import FakeBroker, until
 from tests.system.session.labs import Lab, hold
-
-from . import steps
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NOTEBOOK = {
@@ -35,7 +34,7 @@ def broker() -> Iterator[FakeBroker]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with steps.chromium() as page:
+    with chromium_page() as page:
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         yield page

@@ -19,7 +19,7 @@ from playwright import sync_api
 
 from scnet_hub.errors import BrokerError, Denied, NotFound, Refused, Unreachable
 from scnet_hub.hub.views import accounts as page_of
-from tests.system.browser.steps import chromium
+from tests.builders.chromium import chromium_page
 from tests.system.hub.together import CENTRES, Together
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -329,7 +329,7 @@ def log_in(page: sync_api.Page, together: Together, person: str) -> None:
 
 @pytest.fixture(scope="module")
 def driven() -> Iterator[sync_api.Page]:
-    with chromium() as page:
+    with chromium_page() as page:
         yield page
 
 

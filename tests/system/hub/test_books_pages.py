@@ -20,7 +20,7 @@ import pytest
 from scnet_hub.display import times
 from scnet_hub.hub.views import formats, usage
 from scnet_hub.units import credits
-from tests.system.browser.steps import chromium
+from tests.builders.chromium import chromium_page
 from tests.system.hub.books import HOSTILE, MORE, seed, settle, suspend
 from tests.system.hub.together import Together
 from tests.unit.ledger.test_pricing import by_hand
@@ -261,7 +261,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
 def look(together: Together, folder: Path, cookies: httpx.Cookies, name: str) -> None:
     """In Chromium: no page is wider than a phone, nothing is asked for elsewhere, and a letter has tables and nothing
     to click."""
-    with chromium() as page:
+    with chromium_page() as page:
         elsewhere: list[str] = []
         page.on(
             "request",

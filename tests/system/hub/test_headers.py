@@ -8,11 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
 
 from scnet_hub.domain.addresses import PREFIX, Address
 from scnet_hub.hub.headers import policy
-from tests.system.hub.test_start_page_browser import CHROMIUM, FLAGS
+from tests.builders.chromium import chromium_page
 from tests.system.hub.together import Together
 
 PAGES = (
@@ -107,9 +106,7 @@ def test_no_template_of_ours_needs_more_than_the_policy_allows() -> None:
 def test_no_page_breaks_its_own_policy_in_a_browser(together: Together) -> None:
     """Stock pages load scripts of their own: each works under the policy that it is sent with."""
     said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page()
+    with chromium_page() as page:
         page.on(
             "console",
             lambda message: (
@@ -136,7 +133,6 @@ def test_no_page_breaks_its_own_policy_in_a_browser(together: Together) -> None:
             page.goto(f"{together.url}{name}")
             page.wait_for_load_state("networkidle")
         assert page.locator("#root, .container").count()
-        browser.close()
     assert not [one for one in said if "Content Security Policy" in one]
 
 

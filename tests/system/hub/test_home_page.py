@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from scnet_hub.display.endings import TAIL
 from scnet_hub.hub.views.home import view
-from tests.system.browser.steps import chromium
+from tests.builders.chromium import chromium_page
 
 from .labs import NOW, Lab, LabBroker, LabHub, serve
 
@@ -134,7 +134,7 @@ def test_a_lab_that_was_killed_says_why_and_its_address_leads_to_the_hub(tmp_pat
 
 def stop_by_hand(hub: LabHub) -> None:
     """In Chromium: the name stays, the state says "Stopping…", and Start is there only once it is over."""
-    with chromium() as page, closing(hub.browser("ada")) as ada:
+    with chromium_page() as page, closing(hub.browser("ada")) as ada:
         names = [*ada.cookies.jar]
         page.context.add_cookies(
             [{"name": one.name, "value": str(one.value), "domain": "127.0.0.1", "path": one.path} for one in names]

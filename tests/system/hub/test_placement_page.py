@@ -19,7 +19,7 @@ from scnet_hub.errors import NotFound, OverQuota
 from scnet_hub.hub.views import placement as page_of
 from scnet_hub.services import tokens
 from scnet_hub.services.federation import Federation
-from tests.system.browser.steps import chromium
+from tests.builders.chromium import chromium_page
 from tests.system.hub.together import Together
 from tests.unit.cli.test_decisions import LINE, REFUSED, REPORT
 
@@ -178,7 +178,7 @@ def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(
 
 def look(together: Together, folder: Path, cookies: httpx.Cookies) -> None:
     """In Chromium: no page is wider than a phone, and nothing is asked for elsewhere."""
-    with chromium() as page:
+    with chromium_page() as page:
         elsewhere: list[str] = []
         page.on(
             "request",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,11 +20,9 @@ from playwright import sync_api
 
 from scnet_hub.display.times import age
 from scnet_hub.hub.views import start_form
+from tests.builders.chromium import chromium
 from tests.system.hub import federation as f
 
-CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Start</title><link rel="stylesheet" href="/static/scnet.css">
 <link rel="icon" href="data:,"></head><body><main class="scnet-page">
 <form id="spawn_form" method="post" action="/spawn"
@@ -109,10 +106,8 @@ def served() -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +16,11 @@ from scnet_hub.client.panels.overview import state
 from scnet_hub.client.panels.snapshot import style
 from scnet_hub.client.panels.state import centre_row, with_problem
 from scnet_hub.errors import BrokerError
+from tests.builders.chromium import chromium
 
 from . import samples as s
 
 pytestmark = pytest.mark.browser
-CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 # A model as anywidget hands it to render(): `sent` keeps what the view says, `news(state)` is what the kernel sends.
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Panel</title><style>%s</style><body><div id="panel"></div>
 <script type="module">
@@ -50,10 +46,8 @@ def now_state(sessions: list[Any] | None = None, **changes: Any) -> dict[str, An
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.builders.chromium import chromium_page
 from tests.builders.fakes.broker import FakeBroker, until
-from tests.system.browser.steps import chromium
 from tests.system.session.labs import ROOT, Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -32,7 +32,7 @@ def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
         broker = stack.enter_context(FakeBroker())
         broker.lab()
         lab = stack.enter_context(Lab(broker, SCNET_IDLE_TIMEOUT="7200", PYTHONPATH=str(ROOT)))
-        page = stack.enter_context(chromium())
+        page = stack.enter_context(chromium_page())
         page.set_default_timeout(180_000)  # a kernel that imports all of this on a busy machine
         file = lab.home / "n.ipynb"
         file.write_text(json.dumps(NOTEBOOK))
