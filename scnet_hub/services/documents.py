@@ -17,6 +17,8 @@ from ..domain.centres.state import CentreState
 from ..domain.jobs import PartitionLoad
 from ..domain.ledger.entries import Entry
 from ..domain.ledger.lots import Lot
+from ..domain.placement import clusters
+from ..domain.placement.clusters import ClusterPlace
 from ..domain.placement.placement import Placement, Ranked
 from ..domain.pricing import leases
 from ..domain.pricing.quotes import Quote
@@ -28,6 +30,7 @@ from ..domain.standard.centre import Announcement, PartitionSpec
 from ..units import MICRO, Amount
 from .accounting.audit import Audit
 from .accounting.books import Balance
+from .placement.quoting import ClusterQuote
 from .projects.projects import Cap
 
 Json = dict[str, Any]
@@ -323,6 +326,43 @@ def quote_or_why(place: Ranked, one: Quote | NoPrice) -> Json:
         return quote(place, one) | {"problem": None}
     there = {"centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition}
     return there | {"problem": one.problem()}
+
+
+def cluster_placement(
+    decision: Placement, places: Sequence[ClusterPlace], quotes: Sequence[ClusterQuote | NoPrice]
+) -> Json:
+    ranked = [_cluster_place(place, one) for place, one in zip(places, quotes, strict=True)]
+    found = placement(decision)
+    reason = f"{clusters.why(places[0])}." if places else decision.reason
+    if len(places) > 1:
+        reason = f"{reason} Runner-up: {clusters.why(places[1])}."
+    return {
+        "decided_at": found["decided_at"], "request": found["request"], "refusals": found["refusals"],
+        "jobs": len(places[0].jobs) if places else 0, "reason": reason,
+        "best": ranked[0] if ranked else None, "ranked": ranked,
+    }  # fmt: skip
+
+
+def _cluster_place(place: ClusterPlace, one: ClusterQuote | NoPrice) -> Json:
+    offer = place.first.offer
+    return {
+        "centre": offer.centre, "centre_name": offer.centre_name, "partition": offer.partition,
+        "jobs": len(place.jobs), "now": place.now, "soon": place.soon, "first_start": place.first.wait.words,
+        "last_start": place.last.wait.words, "last_start_s": place.last.told_s, "reason": f"{clusters.why(place)}.",
+        "quote": _cluster_quote(one) if isinstance(one, ClusterQuote) else None,
+        "problem": None if isinstance(one, ClusterQuote) else one.problem(),
+    }  # fmt: skip
+
+
+def _cluster_quote(one: ClusterQuote) -> Json:
+    left = one.available
+    return {
+        "unit": one.max.unit, "low": number(one.low), "expected": number(one.expected), "max": number(one.max),
+        "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
+        "available": None if left is None else number(left),
+        "after_first": None if left is None else number(left - one.first),
+        "after_max": None if left is None else number(left - one.max),
+    }  # fmt: skip
 
 
 def audit(found: Audit) -> Json:

@@ -116,6 +116,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
 
     def _begin(self, adaptive: Adaptive) -> None:
         """Starts the first job in the caller's thread, so that the caller sees a refusal; the other jobs follow."""
+        if len(self._sizes) > 1:
+            self._submitter.place(self._sizes)
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
         job = entry["cls"](self.scheduler_address, name, **entry["options"])
         session = self._submitter.submit(name, entry["size"], job.argv, self._env)

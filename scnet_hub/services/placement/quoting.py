@@ -7,6 +7,7 @@ Computes also its hold at the start: its full cost, or, where it has a lease, th
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as session_rows
 from ...domain.centres.state import CentreStates
 from ...domain.jobs import JobRequest
+from ...domain.placement.clusters import ClusterPlace
 from ...domain.placement.placement import Ranked, allotted, memory_of, more_than_asked
 from ...domain.pricing import leases, quotes
 from ...domain.pricing.quotes import Quote, quote
@@ -24,6 +26,19 @@ from ...units import Amount, format_duration
 
 KNOWN = 50  # newest sessions of the person and kind that count
 CENTRES = 100  # centres that are quoted at once, the best ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterQuote:
+    """What all jobs of a cluster cost together: at least, probably and at most. `first` is held when they start, for
+    `first_for`; `available` is what the project has (None: no project would pay)."""
+
+    low: Amount
+    expected: Amount
+    max: Amount
+    first: Amount
+    first_for: timedelta
+    available: Amount | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +142,46 @@ def _quote(
         given, _tariff(place, states), now, starts_at=_starts_at(place, now), history=history, first_for=first_for
     )
     return replace(made, available=available, note=more_than_asked(request, place.offer))
+
+
+def quoted_cluster(
+    tx: Tx, place: ClusterPlace, states: CentreStates, available: Amount | None, now: datetime, length: timedelta
+) -> ClusterQuote:
+    """Quotes all jobs at that place: the sum of their quotes. Raises NoPrice."""
+    history = _history(tx, place.jobs[0])
+    counted = Counter((job, judged.told_s) for job, judged in place.each())
+    judged_for = {(job, judged.told_s): judged for job, judged in place.each()}
+    each = [
+        (number, _quote(job, judged_for[job, told], states, None, now, length, history))
+        for (job, told), number in counted.items()
+    ]
+    unit = each[0][1].max.unit
+
+    def total(name: str) -> Amount:
+        return Amount(sum(number * getattr(one, name).micros for number, one in each), unit)
+
+    return ClusterQuote(
+        low=total("low"), expected=total("expected"), max=total("max"), first=total("first"),
+        first_for=each[0][1].first_for, available=available,
+    )  # fmt: skip
+
+
+def quoted_clusters(
+    tx: Tx,
+    places: Sequence[ClusterPlace],
+    states: CentreStates,
+    available: Amount | None,
+    now: datetime,
+    length: timedelta,
+) -> list[ClusterQuote | NoPrice]:
+    """Quotes all jobs at each of these places, or returns why there is no quote."""
+    found: list[ClusterQuote | NoPrice] = []
+    for place in places:
+        try:
+            found.append(quoted_cluster(tx, place, states, available, now, length))
+        except NoPrice as error:
+            found.append(error)
+    return found
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:
