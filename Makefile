@@ -28,7 +28,7 @@ demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real 
 	@exec .venv/bin/scnet demo $(if $(CENTRES),--centres $(CENTRES)) $(if $(PORT),--port $(PORT))
 
 test: tools ## run the whole test suite (TESTS=tests/unit/domain/placement: a part of it)
-	@.venv/bin/python -m pytest -n 3 --dist loadgroup $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 test-quick: setup ## run what needs no root, no service and no browser (TESTS=tests/unit/domain/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m quick $(TESTS)

@@ -35,12 +35,10 @@ LINES = {"faults": "testbed 2", "test_conformance_real.py": "testbed 2", "enrolm
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
-# What takes longest, the longest first: what begins last decides when a run ends. From `--durations=0` of a
-# whole run.
+# What takes longest, the longest first: what begins last decides when a run ends. Lines on real centres mostly wait, so
+# they begin beside tests that compute. From `--durations=0` of a whole run.
 LONGEST = (
     "testbed 2",
-    "testbed 1",
-    "enrolment",
     "tests/unit/ledger/test_invariants.py",
     "tests/unit/metering/test_intake.py",
     "tests/system/hub/test_rejoin.py",
@@ -52,6 +50,8 @@ LONGEST = (
     "tests/unit/services/test_quotas.py",
     "tests/unit/client/test_clusters.py",
     "tests/unit/ledger/test_pricing.py",
+    "testbed 1",
+    "enrolment",
 )
 # `make test-quick` leaves these out: they need root, services, a browser or processes by the dozen.
 SYSTEM = {"system", "real", "dask", "transport"}
@@ -61,7 +61,7 @@ SLOW = re.compile(
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
-    """Which tests may not run at the same time (`make test` runs three at a time): those of a file, and those on one
+    """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on one
     testbed. Not by marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -39,7 +39,7 @@ def testbed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
 def place_of(worker: str) -> Place:
     """Where a test process has its testbed: each has its own, so that what one breaks, no other meets."""
     number = int(worker.removeprefix("gw") or 0)
-    return Place(f"scnet{number}", f"10.{78 + number}") if number else HERE
+    return Place(f"scnet{number}", f"10.{100 + number}") if number else HERE
 
 
 def need(testbed: Testbed, *centres: str) -> None:

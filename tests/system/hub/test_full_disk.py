@@ -76,7 +76,7 @@ def test_a_stop_that_nobody_can_keep_is_refused(hub: LabHub, disk: Path) -> None
     filler = fill(disk)
     hub.broker.away = True
     answer = hub.api.delete("users/ada/server")
-    assert answer.status_code == 507 and "Nothing was stopped" in answer.json()["message"], answer.text
+    assert answer.status_code == 507 and "The session was not stopped" in answer.json()["message"], answer.text
     assert hub.broker.sessions[session]["live"] and hub.server().get("ready") and "/user/ada/" in hub.routes
     hub.broker.away = False
     filler.unlink()
