@@ -1,23 +1,27 @@
-"""The REST calls before a start: where a session would be placed now, and what it would cost. They change nothing."""
+"""The REST calls before a start: where a session, or all jobs of a cluster, would be placed now, and what that would
+cost. They change nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
 
 from ..domain.placement import placement
+from ..domain.placement.clusters import place_cluster
 from ..domain.sessions import requests
-from ..services import documents
-from ..services.placement import quoting
+from ..services.placement import documents, quoting
 from .bodies import Json, OptionsOf, answer
 from .dependencies import Fed, Who, noun
+from .models.clusters import ClusterOptions, ClusterPlacement, jobs_of
 from .models.options import Options
 from .models.placements import PlacementAsked, Quote
 from .refusals import PLACING, refuses
 
 router = noun()
 Asked = Annotated[Json, Depends(OptionsOf(Options))]
+ClusterAsked = Annotated[Json, Depends(OptionsOf(ClusterOptions))]
 
 
 @router.post("/placements", response_model=PlacementAsked, openapi_extra=refuses(*PLACING))
@@ -53,3 +57,21 @@ async def quote(fed: Fed, who: Who, body: Asked) -> Response:
         quoting.quoted, decision.request, decision.best, fed.states, available, fed.clock(), fed.spec.lease.length
     )
     return answer(documents.quote(decision.best, found))
+
+
+@router.post("/cluster-placements", response_model=ClusterPlacement, openapi_extra=refuses(*PLACING))
+async def place_all(fed: Fed, who: Who, body: ClusterAsked) -> Response:
+    """Returns where all jobs of a cluster would be placed together, and what they would cost: first the places where
+    most of the jobs start soon."""
+    jobs = jobs_of(who.person, body)
+    largest = max(jobs, key=lambda job: (job.gpus, job.cores, job.memory))
+    if who.operator and not largest.project:
+        decision, available = await fed.placing.place_without_project(largest), None
+    else:
+        decision, available = await fed.placing.place(largest)
+    assert decision.inputs is not None  # a decision made now has them
+    mine = [replace(decision.request, cores=job.cores, gpus=job.gpus, memory=job.memory) for job in jobs]
+    places = place_cluster(mine, decision.ranked, decision.decided_at, decision.inputs.forecast)
+    lease = fed.spec.lease.length
+    quotes = await fed.db.query(quoting.quoted_clusters, places, fed.states, available, fed.clock(), lease)
+    return answer(documents.cluster_placement(decision, places, quotes))

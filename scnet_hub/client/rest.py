@@ -13,7 +13,7 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -149,6 +149,11 @@ class Client:
     def place(self, **options: Any) -> Json:
         """Returns where a session with these options would be placed now, and why; starts nothing."""
         return self.call("POST", "placements", json=options)
+
+    def place_cluster(self, jobs: Sequence[Json], **options: Any) -> Json:
+        """Returns where all jobs of a cluster would be placed together, and what they would cost; starts nothing. Each
+        of `jobs` is a size: cores, gpus, memory, and the count of jobs of that size."""
+        return self.call("POST", "cluster-placements", json={**options, "jobs": [*jobs]})
 
     def explain(self, wanted: str) -> Json:
         """Explains why a session is where it is, or why a start was refused, by the id of either; the sentences are in

@@ -17,12 +17,8 @@ from ..domain.centres.state import CentreState
 from ..domain.jobs import PartitionLoad
 from ..domain.ledger.entries import Entry
 from ..domain.ledger.lots import Lot
-from ..domain.placement.placement import Placement, Ranked
 from ..domain.pricing import leases
-from ..domain.pricing.quotes import Quote
-from ..domain.pricing.tariffs import NoPrice
 from ..domain.sessions.lifecycle import walltime_end
-from ..domain.sessions.names import request_document
 from ..domain.sessions.records import TOKEN, BriefRow, Session, SessionCopy
 from ..domain.standard.centre import Announcement, PartitionSpec
 from ..units import MICRO, Amount
@@ -110,45 +106,6 @@ def partition(spec: PartitionSpec, load: PartitionLoad | None) -> Json:
         "max_walltime_s": spec.max_walltime.total_seconds(),
         "core_hour": spec.tariff.core_hour,
         "gpu_hour": spec.gpu_price,
-    }
-
-
-def offer(ranked: Ranked, available: Amount | None = None) -> Json:
-    load = ranked.offer.load
-    return {
-        "centre": ranked.offer.centre,
-        "centre_name": ranked.offer.centre_name,
-        "partition": ranked.offer.partition,
-        "wait": ranked.wait.kind,
-        "expected_start": ranked.wait.words,
-        "expected_start_s": ranked.told_s,
-        "p50_s": ranked.range.p50 if ranked.range else None,
-        "p90_s": ranked.range.p90 if ranked.range else None,
-        "starts_counted": ranked.range.starts if ranked.range else 0,
-        "cores": load.cores if load else 0,
-        "cores_free": ranked.cores_free,
-        "gpus": load.gpus if load else 0,
-        "gpus_free": ranked.gpus_free,
-        "queued_jobs": load.queued_jobs if load else 0,
-        "age_s": round(ranked.offer.age.total_seconds(), 1) if ranked.offer.age is not None else None,
-        "cost": number(ranked.cost),
-        "cost_per_hour": number(ranked.cost_per_hour),
-        "available_after": None if available is None else number(available - ranked.cost),
-        "reason": ranked.reason,
-    }
-
-
-def placement(decision: Placement, available: Amount | None = None) -> Json:
-    ranked = [offer(one, available) for one in decision.ranked]
-    return {
-        "decided_at": iso(decision.decided_at),
-        "request": request_document(decision.request),
-        "reason": decision.reason,
-        "best": ranked[0] if ranked else None,
-        "ranked": ranked,
-        "refusals": [
-            {"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in decision.refusals
-        ],
     }
 
 
@@ -303,26 +260,6 @@ def member(row: MemberRow, spent: int, held: int) -> Json:
 def other_member(row: MemberRow) -> Json:
     """Returns a member as another member sees them: only those who oversee the project see each member's spending."""
     return {"person": row.person, "role": row.role, "cap": None, "spent": None, "held": None}
-
-
-def quote(place: Ranked, one: Quote) -> Json:
-    left = {"available": one.available, "after": one.after, "after_first": one.after_first, "after_max": one.after_max}
-    return {
-        "centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition,
-        "unit": one.max.unit, "low": number(one.low), "expected": number(one.expected), "max": number(one.max),
-        "why": dict(one.why), "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
-        "walltime_s": one.walltime.total_seconds(), "starts_by": iso(one.starts_by),
-        **{name: None if amount is None else number(amount) for name, amount in left.items()},
-        "sentences": [*one.sentences()], "note": one.note,
-    }  # fmt: skip
-
-
-def quote_or_why(place: Ranked, one: Quote | NoPrice) -> Json:
-    """Returns a quote; where there is none, the place and the problem."""
-    if isinstance(one, Quote):
-        return quote(place, one) | {"problem": None}
-    there = {"centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition}
-    return there | {"problem": one.problem()}
 
 
 def audit(found: Audit) -> Json:

@@ -30,14 +30,14 @@ def dask(
     client: Client | None = None,
     **settings: Any,
 ) -> FederatedCluster:
-    """Starts a Dask cluster of `cores` cores on the centre that starts them soonest. Returns at once, without waiting
-    in a queue.
+    """Starts a Dask cluster of `cores` cores on the centre that has most of its jobs soonest. Returns at once, without
+    waiting in a queue.
 
     cores      the total; split into jobs of at most `job_cores`, each with one worker of as many threads
     memory     the total ("32G"); default: the centre's share for the cores
     gpus       the total; one job for each GPU
     walltime   of each job ("2h"); a worker retires before its walltime ends and is replaced
-    centre     pins the centre; default: the least loaded centre, and if it takes no more jobs, the next
+    centre     pins the centre; default: where most of the jobs start soon, and if it takes no more jobs, the next
     adaptive   True: from no job to all jobs, as the work needs; (1, 6): from one job to six
     settings   see FederatedCluster: idle_timeout, restarts, death_timeout, dashboard, ...
 

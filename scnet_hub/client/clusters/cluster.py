@@ -116,6 +116,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
 
     def _begin(self, adaptive: Adaptive) -> None:
         """Starts the first job in the caller's thread, so that the caller sees a refusal; the other jobs follow."""
+        if len(self._sizes) > 1:
+            self._submitter.place(self._sizes)
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
         job = entry["cls"](self.scheduler_address, name, **entry["options"])
         session = self._submitter.submit(name, entry["size"], job.argv, self._env)
@@ -133,13 +135,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         name = f"{self._prefix}-{self._count}"
         self._count += 1
         extra = [*self._job_options["worker_extra_args"], *(["--resources", f"GPU={size.gpus}"] if size.gpus else [])]
-        options = {
-            **self._job_options,
-            "worker_extra_args": extra,
-            "submitter": self._submitter,
-            "size": size,
-            "env": self._env,
-        }
+        mine = {"worker_extra_args": extra, "submitter": self._submitter, "size": size, "env": self._env}
+        options = {**self._job_options, **mine}
         return name, {"cls": job_class(), "options": options, "size": size}
 
     def new_worker_spec(self) -> dict[str, Json]:

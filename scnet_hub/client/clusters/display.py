@@ -58,7 +58,7 @@ class ShowsItself:
         rows, closed = self.job_rows, self.status in (Status.closing, Status.closed)
         cluster = {
             "name": self._label,
-            "why": summary.why(self._submitter.first),
+            "why": self._submitter.whole.get("reason") or summary.why(self._submitter.first),
             "dashboard": "" if closed else self.dashboard_link,
             "jobs": [] if closed else rows,
             "notes": summary.diary(self._submitter.notes[-summary.SHOWN_NOTES :]),
@@ -72,7 +72,8 @@ class ShowsItself:
         """Explains why this centre was chosen, which was second, which were ruled out, how each job is, and what
         happened since."""
         problem = f"{self._problem['title']} {self._problem['hint']}" if self._problem else ""
-        return summary.explain(self._label, self.job_rows, self._submitter.first, self._submitter.notes, problem)
+        asked = self._submitter
+        return summary.explain(self._label, self.job_rows, asked.whole, asked.first, asked.notes, problem)
 
     def _publish(self) -> None:
         """Sends changes to the view; sends an unchanged state now and then, to show that it still holds."""

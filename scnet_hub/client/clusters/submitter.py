@@ -1,14 +1,15 @@
-"""A cluster's access to the broker: submits its jobs, keeps them at one centre, moves to another centre with a note,
+"""A cluster's access to the broker: places its jobs as a whole, submits them, moves to another centre with a note,
 stops them.
 
-Blocking calls for threads; knows nothing of Dask. The broker chooses the centre of the first job; the next jobs are
-pinned there until that centre refuses, unless the person pinned the centre.
+Blocking calls for threads; knows nothing of Dask. The broker chooses the centre that has most of the jobs soonest; all
+jobs are pinned there until that centre refuses, unless the person pinned the centre.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 GONE = ("not-found", "unknown-session")  # by code: the broker's own codes arrive as a plain ScnetError
 UNPAID = "Stopped because credits ran out"  # how the broker's sentence for this case begins
 RETIRED_BEFORE = timedelta(seconds=90)  # a look every 10 s, and a minute to move results to other workers
+MOST_JOBS = 256  # of one decision by the broker
 PASSING = ("broker-unreachable", "hub-away", "fault")
 
 
@@ -38,6 +40,7 @@ class Submitter:
         }
         self.centre, self.pinned = centre, bool(centre)
         self.first: Json = {}
+        self.whole: Json = {}  # the broker's placement of all jobs together
         self.sessions: dict[str, Json] = {}
         self.notes: list[tuple[datetime, str]] = []
         self._stopped: set[str] = set()
@@ -45,6 +48,18 @@ class Submitter:
 
     def note(self, words: str) -> None:
         self.notes.append((datetime.now(UTC), words))
+
+    def place(self, sizes: Sequence[Size]) -> None:
+        """Chooses the centre for jobs of these sizes together. Raises the broker's refusal."""
+        counted = Counter(sizes[:MOST_JOBS])
+        jobs = [
+            {"count": number, "cores": size.cores, "gpus": size.gpus, "memory": size.memory}
+            for size, number in counted.items()
+        ]
+        pin = {"centre": self.centre} if self.centre else {}
+        self.whole = self.client.place_cluster(jobs, **self.options, **pin)
+        if self.whole["best"] and not self.pinned:
+            self.centre = self.whole["best"]["centre"]
 
     def submit(self, name: str, size: Size, argv: Sequence[str], env: Mapping[str, str]) -> Json:
         """Starts the session of that name, or finds it if it exists. Raises the broker's refusal."""

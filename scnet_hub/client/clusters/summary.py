@@ -65,11 +65,15 @@ def why(first: Json) -> str:
     return f"{reason}." if reason.startswith(centre) else f"At {centre}: {reason}." if reason else f"At {centre}."
 
 
-def explain(name: str, jobs: Sequence[Json], first: Json, notes: Sequence[tuple[datetime, str]], problem: str) -> str:
-    """Returns why this centre was chosen, which was second, which were ruled out and why, and what happened since."""
-    placement = first.get("placement") or {}
-    lines = [f"Dask cluster {name}: {plural(len(jobs), 'job')}.", why(first)]
-    for offer in (placement.get("ranked") or [])[1:2] if "Runner-up" not in lines[-1] else ():
+def explain(
+    name: str, jobs: Sequence[Json], whole: Json, first: Json, notes: Sequence[tuple[datetime, str]], problem: str
+) -> str:
+    """Returns why this centre was chosen for all jobs (`whole`: the broker's placement of them together) or for the
+    first, which was second, which were ruled out and why, what all cost, and what happened since."""
+    placement = whole or first.get("placement") or {}
+    lines = [f"Dask cluster {name}: {plural(len(jobs), 'job')}.", *([whole["reason"]] if whole else [why(first)])]
+    lines += [costs(whole)] if whole else []
+    for offer in (placement.get("ranked") or [])[1:2] if not whole and "Runner-up" not in lines[-1] else ():
         second = f"{offer.get('centre_name') or offer['centre']}, {offer['partition']}"
         start = offer.get("expected_start") or offer.get("wait") or ""
         lines.append(
@@ -82,6 +86,18 @@ def explain(name: str, jobs: Sequence[Json], first: Json, notes: Sequence[tuple[
     lines += [f"{job['name']}: {job['word']}" + (f", {job['detail']}" if job["detail"] else "") + "." for job in jobs]
     lines += diary(notes)
     return "\n".join([*lines, *([problem] if problem else [])])
+
+
+def costs(whole: Json) -> str:
+    """Returns what all jobs of a placement cost together, with the hold at their start."""
+    quote = (whole.get("best") or {}).get("quote")
+    if not quote:
+        return "The cost is not known."
+    low, expected, most, held = (format_number(float(quote[key])) for key in ("low", "expected", "max", "held_first"))
+    return (
+        f"All {plural(whole['jobs'], 'job')} cost at least {low}, probably {expected} and at most {most} credits; "
+        f"{held} are held when they start."
+    )
 
 
 def diary(notes: Sequence[tuple[datetime, str]]) -> list[str]:

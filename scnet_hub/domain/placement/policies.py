@@ -105,7 +105,7 @@ def soonest(request: JobRequest, ranked: Ranked, weights: Weights = USUAL) -> tu
     `pending` at its centre until a snapshot shows it, so it makes that centre fuller, and the next request goes
     elsewhere."""
     return (
-        _delay(ranked),
+        delay(ranked),
         ranked.wait.chance,
         _look(ranked),
         _wasteful(request, ranked),
@@ -150,7 +150,7 @@ def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
 
 
 def _worse(request: JobRequest, other: Ranked, best: Ranked) -> str:
-    if _delay(other) > _delay(best):
+    if delay(other) > delay(best):
         return f"is ready in {_seconds(other)} instead of {_seconds(best)}"
     if _wasteful(request, other) and not _wasteful(request, best):
         return "its GPUs are kept for sessions that need them"
@@ -163,7 +163,7 @@ def _worse(request: JobRequest, other: Ranked, best: Ranked) -> str:
     return "it is a little fuller" if other.fullness > best.fullness else "it is later in the list of centres"
 
 
-def _delay(ranked: Ranked) -> int:
+def delay(ranked: Ranked) -> int:
     """Returns how long until it is ready, in powers of two of 20 s: limits and records are no more precise about later
     starts."""
     seconds = ranked.ready_s

@@ -92,6 +92,32 @@ class Quote:
         return "\n".join(self.sentences())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterQuote:
+    """What all jobs of a cluster cost together: at least, probably and at most. `first` is held when they start, for
+    `first_for`; `available` is what the project has (None: no project would pay)."""
+
+    low: Amount
+    expected: Amount
+    max: Amount
+    first: Amount
+    first_for: timedelta
+    available: Amount | None
+
+
+def together(each: Sequence[tuple[int, Quote]]) -> ClusterQuote:
+    """Adds up quotes, each for so many jobs alike."""
+    one = each[0][1]
+
+    def total(name: str) -> Amount:
+        return Amount(sum(count * getattr(found, name).micros for count, found in each), one.max.unit)
+
+    return ClusterQuote(
+        low=total("low"), expected=total("expected"), max=total("max"), first=total("first"),
+        first_for=one.first_for, available=one.available,
+    )  # fmt: skip
+
+
 def quote(
     request: JobRequest,
     tariff: Tariff,

@@ -16,9 +16,8 @@ from ...adapters.db.queries.decisions import DecisionRow, Inputs
 from ...display.times import minute
 from ...domain.placement.placement import Chance, Placement, Ranked
 from ...units import Amount, format_duration, format_memory
-from .. import documents
-from ..documents import iso
-from . import accuracy
+from ..documents import iso, number
+from . import accuracy, documents
 
 Json = dict[str, Any]
 Names = Mapping[str, str]
@@ -62,7 +61,7 @@ def _ranked(one: Ranked) -> list[Any]:
     return [
         one.offer.centre, one.offer.partition, one.wait.kind, one.wait.words, one.wait.seconds,
         promised.p50 if promised else None, promised.p90 if promised else None, age, one.cores_free,
-        documents.number(one.cost), one.reason,
+        number(one.cost), one.reason,
     ]  # fmt: skip
 
 
@@ -101,7 +100,7 @@ def line(row: DecisionRow, names: Names, now: datetime) -> Json:
         "expected_start_s": row.expected_s,
         "p50_s": row.p50_s,
         "p90_s": row.p90_s,
-        "cost": None if row.cost is None else documents.number(row.cost),
+        "cost": None if row.cost is None else number(row.cost),
         "refused": {"code": row.code, "why": row.said, "times": row.times} if row.code else None,
         "submitted_at": iso(row.submitted_at),
         "started_at": iso(row.started_at),

@@ -7,6 +7,7 @@ Computes also its hold at the start: its full cost, or, where it has a lease, th
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,9 +16,10 @@ from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as session_rows
 from ...domain.centres.state import CentreStates
 from ...domain.jobs import JobRequest
+from ...domain.placement.clusters import ClusterPlace
 from ...domain.placement.placement import Ranked, allotted, memory_of, more_than_asked
 from ...domain.pricing import leases, quotes
-from ...domain.pricing.quotes import Quote, quote
+from ...domain.pricing.quotes import ClusterQuote, Quote, quote
 from ...domain.pricing.tariffs import NoPrice, Tariff, tariff_of
 from ...domain.sessions.records import SessionCopy
 from ...units import Amount, format_duration
@@ -127,6 +129,39 @@ def _quote(
         given, _tariff(place, states), now, starts_at=_starts_at(place, now), history=history, first_for=first_for
     )
     return replace(made, available=available, note=more_than_asked(request, place.offer))
+
+
+def quoted_cluster(
+    tx: Tx, place: ClusterPlace, states: CentreStates, available: Amount | None, now: datetime, length: timedelta
+) -> ClusterQuote:
+    """Quotes all jobs at that place together. Raises NoPrice."""
+    history = _history(tx, place.jobs[0])
+    alike = Counter((job, judged.told_s) for job, judged in place.each())
+    judged_for = {(job, judged.told_s): judged for job, judged in place.each()}
+    return quotes.together(
+        [
+            (count, _quote(job, judged_for[job, told], states, available, now, length, history))
+            for (job, told), count in alike.items()
+        ]
+    )
+
+
+def quoted_clusters(
+    tx: Tx,
+    places: Sequence[ClusterPlace],
+    states: CentreStates,
+    available: Amount | None,
+    now: datetime,
+    length: timedelta,
+) -> list[ClusterQuote | NoPrice]:
+    """Quotes all jobs at each of these places, or returns why there is no quote."""
+    found: list[ClusterQuote | NoPrice] = []
+    for place in places:
+        try:
+            found.append(quoted_cluster(tx, place, states, available, now, length))
+        except NoPrice as error:
+            found.append(error)
+    return found
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:

@@ -14,8 +14,8 @@ from ...display.session_states import INTENT
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import lifecycle, names
 from ...domain.sessions.records import Copy, Session, SessionCopy
-from .. import documents
 from ..accounting import books, charging
+from ..placement import documents
 from ..placement.decision_log import FIRST, DecisionLog
 from ..placement.placing import Placing
 from ..projects import projects

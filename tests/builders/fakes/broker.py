@@ -99,6 +99,8 @@ class FakeBroker:
             return 202, self.cancel(self.find(key), query.get("why", ["Stopped on request."])[0])
         if method == "POST" and noun == "placements":
             return 200, self.place(body)
+        if method == "POST" and noun == "cluster-placements":
+            return 200, self.place_cluster(body)
         if key.endswith("/log"):
             return 200, {"log": self.log_of(self.find(key.removesuffix("/log")))}
         if key:
@@ -145,6 +147,25 @@ class FakeBroker:
         ]
         reason = f"{ranked[0]['centre_name']} starts it now" if ranked else "nothing fits"
         return {"reason": reason, "best": ranked[0] if ranked else None, "ranked": ranked, "refusals": refusals}
+
+    def place_cluster(self, body: Json) -> Json:
+        placement, jobs = self.place(body), sum(one.get("count", 1) for one in body["jobs"])
+        names = ("low", "expected", "max", "held_first")
+        ranked = [
+            {
+                "centre": one["centre"],
+                "centre_name": one["centre_name"],
+                "partition": one["partition"],
+                "jobs": jobs,
+                "soon": jobs,
+                "reason": f"{one['centre_name']}: {jobs} of {jobs} jobs would start now.",
+                "quote": {name: jobs * (1.0 + number) for number, name in enumerate(names)},
+            }
+            for one in placement["ranked"]
+        ]
+        reason = ranked[0]["reason"] if ranked else placement["reason"]
+        best = ranked[0] if ranked else None
+        return {**placement, "jobs": jobs, "reason": reason, "best": best, "ranked": ranked}
 
     def submit(self, body: Json) -> tuple[int, Json]:
         same = [one for one in self.live() if (one["kind"], one["name"]) == (body["kind"], body["name"])]

@@ -141,7 +141,7 @@ def test_a_job_that_runs_without_its_worker_is_starting_it():
 def test_the_brokers_own_words_for_a_place_are_not_said_twice():
     why = "Alpha, partition main: would start now. Runner-up: Beta."
     first = s.session(why=why, placement={"ranked": [{}, {"centre": "beta", "partition": "cpu"}]})
-    assert summary.explain("d", [], first, [], "").splitlines()[1:] == [why]
+    assert summary.explain("d", [], {}, first, [], "").splitlines()[1:] == [why]
 
 
 def test_explain_tells_the_choice_the_runner_up_and_the_refusals():
@@ -154,7 +154,9 @@ def test_explain_tells_the_choice_the_runner_up_and_the_refusals():
     }
     refusals = [{"centre": "gamma", "partition": "gpu", "reason": "it is down."}]
     first = s.session(why="It starts now and costs least", placement={"ranked": [{}, offer], "refusals": refusals})
-    text = summary.explain("d", [], first, [(datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC), "Something happened.")], "")
+    text = summary.explain(
+        "d", [], {}, first, [(datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC), "Something happened.")], ""
+    )
     assert text.splitlines() == [
         "Dask cluster d: 0 jobs.",
         "At Alpha: It starts now and costs least.",

@@ -75,7 +75,7 @@ def test_what_is_posted_is_a_plain_python_and_no_secret_on_the_command_line(brok
     assert first["argv"][:3] == ["python", "-m", "distributed.cli.dask_worker"]
     assert {key: first[key] for key in ("kind", "cores", "gpus", "memory", "walltime", "project", "centre")} == {
         "kind": "dask", "cores": 2, "gpus": 1, "memory": str(2 * 2**30), "walltime": "7200s", "project": "climate",
-        "centre": "",
+        "centre": "alpha",
     }  # fmt: skip
     words = " ".join(first["argv"])
     assert "PRIVATE" not in words and "--tls-key" not in words
@@ -89,6 +89,19 @@ def test_what_is_posted_is_a_plain_python_and_no_secret_on_the_command_line(brok
         assert expected in words
     assert "PRIVATE KEY" in first["env"]["DASK_DISTRIBUTED__COMM__TLS__WORKER__KEY"]
     assert second["centre"] == "alpha" and second["name"] != first["name"]
+
+
+def test_all_jobs_are_placed_together_and_their_cost_is_told(broker, make):
+    broker.hold = True
+    cluster = make(cores=3)
+    assert broker.calls.count(("POST", "cluster-placements")) == 1
+    broker.wait(lambda: len(broker.sessions) == 3)
+    assert {one["centre"] for one in broker.payloads.values()} == {"alpha"}
+    said = cluster.explain()
+    assert "3 of 3 jobs would start now." in said
+    assert (
+        "All 3 jobs cost at least 3.00, probably 6.00 and at most 9.00 credits; 12.00 are held when they start." in said
+    )
 
 
 def test_it_returns_at_once_and_shows_the_place_in_the_queue(broker, make):
