@@ -16,48 +16,43 @@ import atexit
 import contextlib
 import logging
 import secrets
-import time
+import shlex
 import weakref
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from distributed import Scheduler
 from distributed.core import Status
 from distributed.deploy.cluster import Cluster
-from distributed.deploy.spec import SpecCluster
-from distributed.metrics import time as dask_time
 from distributed.security import Security
-from distributed.utils import NoOpAwaitable
+from distributed.utils import Log, Logs
 
-from ...display import endings
-from ...errors import BadOption, ScnetError
+from ...errors import ScnetError
 from ...units import parse_walltime
 from ..rest import Client
-from .activity import has_work, mark
-from .adaptive import DEFAULTS, UNKNOWN_TASK_S, FederatedAdaptive
-from .display import ShowsItself
 from .job import BrokerJob, job_class
 from .network import dashboard_link, listening_host, own_centre
-from .repair import Action, Budget, Facts, verdict
-from .sizes import Adaptive, Size, split, surplus
+from .reconciler import Reconciles
+from .repair import Budget
+from .scheduler import ClusterScheduler
+from .sizes import Adaptive, Size
 from .submitter import Submitter
 from .worker import job_options, worker_env
 
 Json = dict[str, Any]
-log = logging.getLogger(__name__)
 FAST, STEADY, RETIRE_WITHIN = 2.0, 10.0, 60.0  # seconds
 _living: weakref.WeakSet[FederatedCluster] = weakref.WeakSet()
 
 
-class FederatedCluster(ShowsItself, SpecCluster):
+class FederatedCluster(Reconciles):
     """A Dask cluster, made by `scnet_hub.client.clusters.dask`. Further settings:
 
     idle_timeout    "20m": the cluster closes after this time without work (waiting in a queue is not idleness)
-    restarts        3: starts that may fail in a row before the cluster stops trying
+    restarts        3: rounds of starts that may fail in a row before the cluster stops trying
     death_timeout   300 s: a worker that can't reach its scheduler for this time ends its job
     host            where the scheduler listens; default: SCNET_HOST, this session's own address, else loopback
     worker_args     more words for the `dask worker` command; tick: seconds between looks, while moving and when calm
+    asynchronous    True in a coroutine: `async with dask(..., asynchronous=True) as cluster`
     """
 
     def __init__(
@@ -76,19 +71,22 @@ class FederatedCluster(ShowsItself, SpecCluster):
         host: str = "",
         worker_args: Sequence[str] = (),
         tick: tuple[float, float] = (FAST, STEADY),
+        asynchronous: bool = False,
     ) -> None:
+        job_class()  # dask_jobqueue can be imported by the main thread only
         length = parse_walltime(walltime)
         epoch = secrets.token_hex(2)
         self._label = name or f"dask-{epoch}"
         self._prefix = f"{name}-{epoch}" if name else self._label  # never the name of an older cluster's job
         self._count = 0
-        self._sizes = list(sizes)
+        self._sizes, self._wanted, self._held = list(sizes), list(sizes), []
+        self._first_adaptive = adaptive
         host = host or listening_host()
         self._submitter = Submitter(
             client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host)
         )
         self._budget = Budget(restarts)
-        self._tick, self._asked_at = tick, 0.0
+        self._tick = tick
         self._problem: Json | None = None
         self._refused = 0
         self._care: asyncio.Task[None] | None = None
@@ -101,200 +99,44 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
         idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None
         listen = {"host": host, "port": 0, "protocol": "tls://", "dashboard_address": "127.0.0.1:0"}
-        scheduler = {"cls": Scheduler, "options": {**listen, "security": tls, "idle_timeout": idle}}
-        super().__init__(
-            scheduler=scheduler, worker={"cls": BrokerJob}, security=tls, name=self._label, silence_logs=logging.WARNING
-        )
+        scheduler = {"cls": ClusterScheduler, "options": {**listen, "security": tls, "idle_timeout": idle}}
         _living.add(self)
         try:
-            self._begin(adaptive)
+            super().__init__(
+                scheduler=scheduler, worker={"cls": BrokerJob}, security=tls, name=self._label,
+                silence_logs=logging.WARNING, asynchronous=asynchronous,
+            )  # fmt: skip
         except BaseException:
-            self.close()
+            self._loop_runner.stop()
             raise
 
-    # ---- asking for jobs
+    async def _start(self) -> None:
+        await super()._start()
+        if self._care is not None or self.status != Status.running:
+            return
+        self._care = asyncio.ensure_future(self._look_after())
+        try:
+            await self._begin()
+        except BaseException:
+            await self._close()
+            raise
 
-    def _begin(self, adaptive: Adaptive) -> None:
-        """Starts the first job in the caller's thread, so that the caller sees a refusal; the other jobs follow."""
+    async def _begin(self) -> None:
+        """Starts the first job before the cluster is there, so that its maker sees a refusal; the other jobs follow."""
         if len(self._sizes) > 1:
-            self._submitter.place(self._sizes)
+            await asyncio.to_thread(self._submitter.place, self._sizes)
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
         job = entry["cls"](self.scheduler_address, name, **entry["options"])
-        session = self._submitter.submit(name, entry["size"], job.argv, self._env)
+        session = await asyncio.to_thread(self._submitter.submit, name, entry["size"], job.argv, self._env)
         entry["options"]["session_id"] = session["id"]
         self.worker_spec[name] = entry
-        if adaptive:
+        if self._first_adaptive or self.asynchronous:  # a coroutine that calls adapt() must not wait for the broker
+            await asyncio.to_thread(self._submitter.read_quota)
+        if adaptive := self._first_adaptive:
             least, most = adaptive if isinstance(adaptive, tuple) else (0, len(self._sizes))
             self.adapt(minimum=least, maximum=most)
         else:
             self.worker_spec.update(rest)
-        self.loop.add_callback(self._correct_state)
-
-    def _entry(self, size: Size) -> tuple[str, Json]:
-        """Returns a new job's name, which is never reused, and its specification."""
-        name = f"{self._prefix}-{self._count}"
-        self._count += 1
-        extra = [*self._job_options["worker_extra_args"], *(["--resources", f"GPU={size.gpus}"] if size.gpus else [])]
-        mine = {"worker_extra_args": extra, "submitter": self._submitter, "size": size, "env": self._env}
-        options = {**self._job_options, **mine}
-        return name, {"cls": job_class(), "options": options, "size": size}
-
-    def new_worker_spec(self) -> dict[str, Json]:
-        return dict([self._entry(self._sizes[0])])
-
-    def scale(self, n: int | None = None, jobs: int | None = None, memory: Any = None, cores: int | None = None) -> Any:
-        """Scales to `n` jobs, or to at least `cores` cores. Waiting jobs are removed first; the results of working jobs
-        are moved to other workers before these jobs end. Resets the count of failed starts."""
-        if memory is not None:
-            raise BadOption(
-                "scale() counts jobs or cores, not memory.", hint="cluster.scale(4) or cluster.scale(cores=16)."
-            )
-        self._budget.reset()
-        self._problem, self._refused = None, 0
-        if cores is None:
-            return self._scale_to(jobs if n is None and jobs is not None else n or 0)
-        going = surplus(
-            [(name, entry["size"].cores, name in self._seen()) for name, entry in self.worker_spec.items()], cores
-        )
-        missing = cores - sum(entry["size"].cores for entry in self.worker_spec.values())
-        return self._change(going, split(missing, most=self._sizes[0].cores) if missing > 0 else ())
-
-    scale_up = scale
-
-    def _scale_to(self, jobs: int) -> Any:
-        going = surplus([(name, 1, name in self._seen()) for name in self.worker_spec], jobs)
-        return self._change(going, [self._sizes[0]] * (jobs - len(self.worker_spec)))
-
-    def grow(self, jobs: int) -> None:
-        """Adds jobs for Adaptive: none while starts keep failing."""
-        if not self._budget.spent:
-            self._scale_to(jobs)
-
-    def _change(self, going: Sequence[str], new: Sequence[Size]) -> Any:
-        for name in going:
-            self.worker_spec.pop(name, None)
-        if self.status not in (Status.closing, Status.closed):
-            self.worker_spec.update(self._entry(size) for size in new)
-        self.loop.add_callback(self._correct_state)
-        return NoOpAwaitable() if self.asynchronous else None
-
-    def adapt(
-        self, Adaptive: Any = FederatedAdaptive, minimum: int = 0, maximum: int | None = None, **settings: Any
-    ) -> Any:
-        """Runs as many jobs as the work needs, from `minimum` to `maximum` (default: the cluster's size when it was
-        made), and never more than the project's quota allows. Times are those of a queue, not of a cloud: see
-        adaptive.py."""
-        most = min(maximum if maximum is not None else len(self._sizes), self._quota_jobs())
-        if minimum > most or most < 1:
-            raise BadOption(
-                f"adapt: from {minimum} to {most} jobs is not possible.",
-                hint="The maximum is capped by your core quota.",
-            )
-        self.scheduler.UNKNOWN_TASK_DURATION = UNKNOWN_TASK_S
-        return super().adapt(Adaptive=Adaptive, minimum=minimum, maximum=most, **{**DEFAULTS, **settings})
-
-    def _quota_jobs(self) -> int:
-        project = (self._submitter.first or {}).get("project")
-        limits = [one["quota"]["cores"]["limit"] for one in self._submitter.client.balance() if one["id"] == project]
-        return max(1, limits[0] // self._sizes[0].cores) if limits and limits[0] else len(self._sizes) * 1000
-
-    # ---- keeping what was asked for
-
-    async def _start(self) -> None:
-        await super()._start()
-        if self._care is None:
-            self._care = asyncio.ensure_future(self._look_after())
-
-    async def _look_after(self) -> None:
-        while self.status == Status.running and not self._leaving:
-            try:
-                await self._reconcile()
-            except Exception:
-                log.exception("the cluster's reconciler failed; it continues")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._tick[0] if self._moving() else self._tick[1])
-            self._wake.clear()
-
-    async def _reconcile(self) -> None:
-        """Compares the wanted with the actual state once, and acts on the difference."""
-        if self.scheduler.status in (Status.closing, Status.closed):
-            self._submitter.note("Closed after the idle timeout without work.")
-            self.shutdown_scheduler = False  # it has closed already; another request would wait 30 s for an answer
-            self.loop.add_callback(self._close)
-            return
-        if has_work(self.scheduler):
-            mark(self._label)
-        seen = self._seen()
-        jobs = list(self.workers.items())
-        for name, job in jobs:
-            job.seen(name in seen)
-        if self._moving() and self.scheduler.idle_since:
-            self.scheduler.idle_since = dask_time()
-        if await self._ask():
-            for name, job in jobs:
-                await self._settle(name, job, name in seen)
-        self._publish()
-
-    async def _ask(self) -> bool:
-        """Reads the sessions from the broker; returns False if the broker does not answer: then nothing is decided."""
-        if time.monotonic() - self._asked_at < self._tick[0] * 0.9:
-            return True
-        self._asked_at = time.monotonic()
-        try:
-            await asyncio.to_thread(self._submitter.refresh)
-        except ScnetError as error:
-            self._problem = {"title": str(error), "hint": error.hint, "passing": True}
-            return False
-        if self._problem and self._problem.get("passing"):
-            self._problem = None
-        return True
-
-    async def _settle(self, name: str, job: Any, connected: bool) -> None:
-        """Carries out the verdict on one job."""
-        session = job.session
-        away = None if not job.last_seen or connected else time.monotonic() - job.last_seen
-        facts = Facts(
-            live=session.get("live"), connected=connected, away=away, refused=job.refused, failed=job.failed,
-            end_reason=endings.cause(session), unpaid=self._submitter.unpaid(job.session_id, datetime.now(UTC)),
-        )  # fmt: skip
-        action, why = verdict(facts)
-        if action is Action.KEEP or name not in self.worker_spec or self._leaving:
-            return
-        size = self.worker_spec.pop(name)["size"]
-        if facts.unpaid:
-            self._submitter.note(f"{name} ends: {why}")
-            self._problem = {
-                "title": why,
-                "hint": "When the project has credits again, call cluster.scale() to request jobs again.",
-            }
-        if action is Action.RETIRE:
-            self.loop.add_callback(self._correct_state)
-            return
-        self.workers.pop(name, None)
-        await job.close()
-        if facts.unpaid:
-            return
-        if action is Action.DROP:
-            self._refused += 1
-            what = f"{name} was refused" if self._refused == 1 else f"{self._refused} jobs were refused"
-            self._problem = {"title": f"{what}: {why}", "hint": "Call cluster.scale() to request jobs again."}
-        elif self._budget.count(job.worked):
-            self._replace(name, why, size)
-        else:
-            await self._give_up(job, why)
-
-    def _replace(self, name: str, why: str, size: Size) -> None:
-        if self._adaptive and self._adaptive.periodic_callback:
-            self._submitter.note(f"{name} was lost: {why.rstrip('.')}.")
-            return
-        new, entry = self._entry(size)
-        self._submitter.note(f"{name} was lost: {why.rstrip('.')}. {new} takes its place.")
-        self.worker_spec[new] = entry
-        self.loop.add_callback(self._correct_state)
-
-    async def _give_up(self, job: Any, why: str) -> None:
-        tail = await asyncio.to_thread(self._submitter.last_words, job.session_id) if job.session_id else ""
-        self._problem = self._budget.problem(why, tail)
 
     async def _correct_state_internal(self) -> None:
         """Retires workers by name first: SpecCluster passes names as addresses, which loses their results
@@ -325,19 +167,49 @@ class FederatedCluster(ShowsItself, SpecCluster):
             await asyncio.to_thread(self._submitter.refresh)
         self._publish()
 
-    # ---- what it knows of its workers
+    # ---- what a person asks of it
 
     def _seen(self) -> set[str]:
         return {one["name"] for one in list(self.scheduler_info["workers"].values())}
-
-    def _moving(self) -> bool:
-        """Returns whether a job has not connected yet."""
-        return not set(self.worker_spec) <= self._seen()
 
     @property
     def dashboard_link(self) -> str:
         port = self.scheduler_info.get("services", {}).get("dashboard")
         return dashboard_link(port) if port else ""
+
+    async def _wait_for_workers(self, n_workers: int = 0, timeout: Any = None) -> None:
+        """Waits as Dask does, but not for workers that no job is asked for any more: raises their problem."""
+        waiting = asyncio.ensure_future(super()._wait_for_workers(n_workers, timeout))
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=self._tick[0])
+            problem = self._problem
+            if not waiting.done() and problem and not problem.get("passing") and len(self.worker_spec) < n_workers:
+                waiting.cancel()
+                raise ScnetError(problem["title"], hint=problem["hint"])
+        await waiting
+
+    def job_script(self) -> str:
+        """Returns a job's program as a shell script, without the cluster's keys. The centre's scheduler gets it in its
+        own words."""
+        size = self._sizes[0]
+        job = job_class()(self.scheduler_address, f"{self._prefix}-N", **self._options(size))
+        open_env = {name: value for name, value in self._env.items() if "\n" not in value}
+        lines = [
+            f"# {size.cores} cores, {size.gpus} GPUs, {size.memory or 'the centre`s share of'} bytes of memory,"
+            f" walltime {self._submitter.options['walltime']}",
+            *(f"export {name}={shlex.quote(value)}" for name, value in open_env.items()),
+            shlex.join(job.argv),
+        ]
+        return "\n".join(["#!/bin/sh", *lines, ""])
+
+    def logs(self, lines: int = 200) -> Any:
+        """Returns the last lines of each job's output by the job's name, of jobs that have ended too."""
+        return self.sync(self._logs, lines)
+
+    async def _logs(self, lines: int) -> Logs:
+        names = {key: session["name"] for key, session in self._submitter.sessions.items()}
+        read = self._submitter.last_words
+        return Logs({name: Log(await asyncio.to_thread(read, key, lines)) for key, name in names.items()})
 
 
 @atexit.register  # after distributed's own handler, so run before it: later no thread pool is left for the stops

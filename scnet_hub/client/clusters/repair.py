@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 GRACE = 15.0  # seconds that a worker may be out of reach before its job is given up
+RESTARTING = 120.0  # the same for a worker that the scheduler restarts: its Python starts again in the same job
 SETTLED = 60.0  # seconds that a worker must have worked so that its loss does not count as a failed start
 
 
@@ -21,11 +22,13 @@ class Action(Enum):
 class Facts:
     """One job as the broker and the scheduler see it. `live` is None while the job is not submitted; `refused` is the
     broker's refusal, `failed` an error of a centre; `away` is the seconds since the worker was last seen (None: never
-    seen); `unpaid` says why the session is about to be stopped, or was stopped, because credits ran out."""
+    seen), `restarting` whether the scheduler restarts its worker; `unpaid` says why the session is about to be stopped,
+    or was stopped, because credits ran out."""
 
     live: bool | None
     connected: bool = False
     away: float | None = None
+    restarting: bool = False
     refused: str = ""
     failed: str = ""
     end_reason: str = ""
@@ -47,31 +50,37 @@ def verdict(facts: Facts) -> tuple[Action, str]:
         return Action.DROP, "it was stopped on request"
     if not facts.live:
         return Action.REPLACE, facts.end_reason or "the job ended"
-    if facts.away is not None and facts.away > GRACE:
+    if facts.away is not None and facts.away > (RESTARTING if facts.restarting else GRACE):
         return Action.REPLACE, f"its worker has been out of reach for {facts.away:.0f} s"
     return Action.KEEP, ""
 
 
 @dataclass(slots=True)
 class Budget:
-    """The number of starts that may fail in a row before the cluster stops requesting jobs."""
+    """The number of rounds of starts that may fail in a row before the cluster stops requesting jobs. A round is all
+    jobs that were requested before the failure that was counted last: a node that takes five young workers along is one
+    misfortune. Times are seconds of one monotonic clock."""
 
     limit: int = 3
-    failures: int = 0
+    rounds: int = 0
+    counted_at: float = float("-inf")
 
     @property
     def spent(self) -> bool:
-        return self.failures > self.limit
+        return self.rounds > self.limit
 
-    def count(self, worked: float) -> bool:
-        """Counts the loss of a job whose worker worked for `worked` seconds; returns True if the job may be
-        replaced."""
-        self.failures = 0 if worked >= SETTLED else self.failures + 1
+    def count(self, *, worked: float, requested_at: float, now: float) -> bool:
+        """Counts the loss of a job that was requested at `requested_at` and whose worker worked for `worked` seconds;
+        returns True if the job may be replaced."""
+        if worked >= SETTLED:
+            self.rounds, self.counted_at = 0, now
+        elif requested_at >= self.counted_at:
+            self.rounds, self.counted_at = self.rounds + 1, now
         return not self.spent
 
     def problem(self, why: str, output: str) -> dict[str, str]:
         """Returns a title and a hint for people: why the last job failed, and the end of its output."""
-        title = f"{self.failures} jobs in a row failed to start, the last because: {why.rstrip('.')}."
+        title = f"Starts failed {self.rounds} times in a row, the last because: {why.rstrip('.')}."
         hint = "When the cause is fixed, call cluster.scale() to try again."
         return {
             "title": f"{title} No further jobs are started.",
@@ -79,4 +88,4 @@ class Budget:
         }
 
     def reset(self) -> None:
-        self.failures = 0
+        self.rounds, self.counted_at = 0, float("-inf")

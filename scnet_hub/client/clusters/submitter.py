@@ -41,6 +41,7 @@ class Submitter:
         self.centre, self.pinned = centre, bool(centre)
         self.first: Json = {}
         self.whole: Json = {}  # the broker's placement of all jobs together
+        self.core_quota: int | None = None  # of the project that pays, at once; 0: none; None: not read
         self.sessions: dict[str, Json] = {}
         self.notes: list[tuple[datetime, str]] = []
         self._stopped: set[str] = set()
@@ -60,6 +61,17 @@ class Submitter:
         self.whole = self.client.place_cluster(jobs, **self.options, **pin)
         if self.whole["best"] and not self.pinned:
             self.centre = self.whole["best"]["centre"]
+
+    def read_quota(self) -> int:
+        """Reads how many cores the project that pays may use at once; 0 for no limit, or if the broker does not
+        answer: the broker refuses then what is too much."""
+        try:
+            balances = self.client.balance()
+        except ScnetError:
+            return 0
+        mine = [one["quota"]["cores"]["limit"] for one in balances if one["id"] == self.first.get("project")]
+        self.core_quota = (mine[0] if mine else None) or 0
+        return self.core_quota
 
     def submit(self, name: str, size: Size, argv: Sequence[str], env: Mapping[str, str]) -> Json:
         """Starts the session of that name, or finds it if it exists. Raises the broker's refusal."""

@@ -11,6 +11,7 @@ from distributed.security import Security
 from ...units import format_walltime
 
 Json = dict[str, Any]
+RESTARTS = "scnet_hub.node.dask_worker"
 # Dask's threads already run in parallel
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
@@ -31,7 +32,7 @@ def worker_env(tls: Security) -> Mapping[str, str]:
 
 def job_options(walltime: timedelta, death_timeout: float, worker_args: Sequence[str]) -> Json:
     """Returns what all jobs have in common. Workers retire a tenth of the walltime (at most 5 min) before its end, not
-    all at once. No nanny (the job is restarted instead, with half the processes) and no dashboard of their own."""
+    all at once. No nanny (the process starts again by itself: half the processes), no dashboards."""
     margin = min(300.0, walltime.total_seconds() / 10)
     lifetime = ["--lifetime", f"{walltime.total_seconds() - margin:.0f}s", "--lifetime-stagger", f"{margin / 2:.0f}s"]
     return {
@@ -39,6 +40,6 @@ def job_options(walltime: timedelta, death_timeout: float, worker_args: Sequence
         "nanny": False,
         "death_timeout": death_timeout,
         "protocol": "tls://",
-        "worker_extra_args": ["--no-dashboard", *lifetime, *worker_args],
+        "worker_extra_args": ["--no-dashboard", "--preload", RESTARTS, *lifetime, *worker_args],
         "session_id": "",
     }

@@ -101,11 +101,18 @@ def test_a_job_is_unpaid_shortly_before_it_is_stopped_for_that_and_after():
 
 def test_budget_counts_failed_starts_in_a_row_and_forgives_work():
     budget = Budget(2)
-    assert [budget.count(worked=0) for _ in range(2)] == [True, True]
-    assert budget.count(worked=SETTLED)
-    assert [budget.count(worked=1) for _ in range(3)] == [True, True, False]
+    assert [budget.count(worked=0, requested_at=at, now=at + 5) for at in (0, 10)] == [True, True]
+    assert budget.count(worked=SETTLED, requested_at=0, now=100)
+    assert [budget.count(worked=1, requested_at=at, now=at + 5) for at in (100, 110, 120)] == [True, True, False]
     budget.reset()
     assert not budget.spent
+
+
+def test_what_is_lost_together_is_one_misfortune():
+    budget = Budget(1)
+    assert all(budget.count(worked=20, requested_at=0, now=20 + late) for late in range(5))  # a node with five jobs
+    assert budget.rounds == 1
+    assert not budget.count(worked=0, requested_at=30, now=40)
 
 
 def test_the_scheduler_listens_where_this_session_does():

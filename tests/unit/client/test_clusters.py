@@ -17,7 +17,7 @@ from distributed import Client as DaskClient
 
 from scnet_hub.client.clusters import dask
 from scnet_hub.client.clusters.activity import has_work
-from scnet_hub.errors import BadOption, CentreError, NoPlacement, OverQuota, Rejected
+from scnet_hub.errors import BadOption, CentreError, NoPlacement, OverQuota, Rejected, ScnetError
 from tests.builders.fakes.broker import FakeBroker, until
 
 REPO = Path(__file__).resolve().parents[3]
@@ -168,12 +168,48 @@ def test_a_killed_job_is_replaced_and_the_computation_ends_right(broker, make):
 
 
 def test_jobs_that_die_at_their_start_are_not_tried_for_ever(broker, make):
-    cluster = make(cores=1, restarts=2, worker_args=["--no-such-option"])
+    cluster = make(cores=1, restarts=2, worker_args=["--nthreads", "many"])
     problem = until(lambda: cluster.shown()["problem"], 60)
     assert len(broker.sessions) == 3
-    assert problem["title"].startswith("3 jobs in a row failed to start")
-    assert "no-such-option" in problem["hint"]
+    assert problem["title"].startswith("Starts failed 3 times in a row")
+    assert "many" in problem["hint"]
     assert cluster.worker_spec == {}
+
+
+def test_a_whole_round_of_failed_starts_is_tried_again_with_one_job(broker, make):
+    cluster = make(cores=3, restarts=2, worker_args=["--nthreads", "many"])
+    problem = until(lambda: cluster.shown()["problem"], 60)
+    assert problem["title"].startswith("Starts failed 3 times in a row")
+    assert len(broker.sessions) == 3 + 2
+    with pytest.raises(ScnetError, match="Starts failed 3 times in a row"):
+        cluster.wait_for_workers(1, timeout=30)
+    cluster._job_options["worker_extra_args"] = cluster._job_options["worker_extra_args"][:-2]
+    cluster.scale()
+    cluster.wait_for_workers(3, timeout=60)
+
+
+def test_jobs_lost_together_are_one_misfortune(broker, make):
+    cluster = make(cores=4, restarts=1)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(4, timeout=60)
+        for key in ("s0", "s1", "s2", "s3"):
+            broker.kill(key)
+        broker.wait(lambda: len(broker.sessions) == 8)
+        client.wait_for_workers(4, timeout=60)
+    assert cluster.shown()["problem"] is None
+
+
+def test_a_restart_keeps_the_jobs_and_their_places(broker, make):
+    cluster = make(cores=2, restarts=0)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        before = client.run(os.getpid)
+        client.run(lambda: os.environ.update(MARK="set"))
+        client.restart(timeout=60)
+        assert client.run(os.environ.get, "MARK") == dict.fromkeys(client.run(os.getpid))
+        assert sorted(client.run(os.getpid).values()) == sorted(before.values())  # the jobs' own processes
+        assert client.submit(double, 21).result(timeout=30) == 42
+    assert len(broker.sessions) == 2 and cluster.shown()["problem"] is None
 
 
 def test_scaling_down_loses_no_result(broker, make):
@@ -201,7 +237,7 @@ def test_scale_counts_cores_too(broker, make):
     broker.wait(lambda: sum(one["cores"] for one in broker.live()) == 7)
     cluster.scale(cores=3)
     broker.wait(lambda: sum(one["cores"] for one in broker.live()) in (3, 4))
-    with pytest.raises(BadOption, match="not memory"):
+    with pytest.raises(BadOption, match="the memory of a job is not known"):
         cluster.scale(memory="4G")
 
 
