@@ -67,7 +67,7 @@ class Client:
         if not (url and token):
             found_url, found_token = find_broker()
             url, token = url or found_url, token or found_token
-        self.url, self._sleep = url.rstrip("/"), sleep
+        self.url, self.token, self._sleep = url.rstrip("/"), token, sleep
         host = (
             os.environ.get("SCNET_API_HOST", "") if self.url == os.environ.get("SCNET_API_URL", "").rstrip("/") else ""
         )

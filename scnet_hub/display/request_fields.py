@@ -73,6 +73,7 @@ FIELDS = (
     Field(name="centre", kind=Kind.WORD, on_form=True, option=True, words="Only this centre."),
     Field(name="partition", kind=Kind.WORD, option=True, words="Only this partition."),
     Field(name="project", kind=Kind.WORD, on_form=True, option=True, words="The paying project (default: your first)."),
+    Field(name="ends_with", kind=Kind.WORD, words="The id of your session with which this one ends (default: none)."),
     Field(name="app", kind=Kind.TEXT, words="The app to start."),
     Field(name="dataset", kind=Kind.TEXT, words="The dataset to work on."),
 )  # fmt: skip

@@ -53,7 +53,7 @@ class JobRequest:
     so many cores); `centre` and `partition` pin the place ("" = best); `centres` are those that are allowed (empty:
     all) and `max_price` is the most that an hour may cost, in credits, by the person's wish or the project's rules;
     `near` is the centre where their files are ("": not known); `name` is the person's own label (the JupyterHub server
-    name for kind "lab")."""
+    name for kind "lab"); `ends_with` is the id of the person's session with which this one ends ("": none)."""
 
     person: str
     project: str
@@ -72,6 +72,7 @@ class JobRequest:
     centres: tuple[str, ...] = ()
     max_price: float | None = None
     near: str = ""
+    ends_with: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..rest import Client
-from .sizes import Adaptive
-
 if TYPE_CHECKING:
+    from ..rest import Client
     from .cluster import FederatedCluster
+    from .sizes import Adaptive
 
 
 def dask(

@@ -15,6 +15,7 @@ import asyncio
 import atexit
 import contextlib
 import logging
+import os
 import secrets
 import shlex
 import weakref
@@ -30,6 +31,7 @@ from distributed.utils import Log, Logs
 from ...errors import ScnetError
 from ...units import parse_walltime
 from ..rest import Client
+from .guard import Guard, guard_of
 from .job import BrokerJob, job_class
 from .network import dashboard_link, listening_host, own_centre
 from .reconciler import Reconciles
@@ -83,13 +85,18 @@ class FederatedCluster(Reconciles):
         self._first_adaptive = adaptive
         host = host or listening_host()
         self._submitter = Submitter(
-            client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host)
+            client,
+            walltime_s=length.total_seconds(),
+            project=project,
+            centre=centre or own_centre(host),
+            session=os.environ.get("SCNET_SESSION", ""),
         )
         self._budget = Budget(restarts)
         self._tick = tick
         self._problem: Json | None = None
         self._refused = 0
         self._care: asyncio.Task[None] | None = None
+        self._guard: Guard | None = None
         self._leaving = False
         self._wake = asyncio.Event()
         tls = Security.temporary()
@@ -114,6 +121,8 @@ class FederatedCluster(Reconciles):
         await super()._start()
         if self._care is not None or self.status != Status.running:
             return
+        self._guard = await asyncio.to_thread(guard_of, self._submitter.client)
+        self._guard.open(self._prefix)
         self._care = asyncio.ensure_future(self._look_after())
         try:
             await self._begin()
@@ -163,7 +172,8 @@ class FederatedCluster(Reconciles):
             self._care.cancel()
         await super()._close()
         with contextlib.suppress(ScnetError, RuntimeError):  # at the interpreter's exit no thread can be started
-            await asyncio.to_thread(self._submitter.stop_all)
+            if not await asyncio.to_thread(self._submitter.stop_all) and self._guard:
+                self._guard.closed(self._prefix)
             await asyncio.to_thread(self._submitter.refresh)
         self._publish()
 
@@ -216,4 +226,5 @@ class FederatedCluster(Reconciles):
 def _stop_what_is_left() -> None:
     for cluster in list(_living):
         cluster._leaving = True
-        cluster._submitter.stop_all(within=10)
+        if not cluster._submitter.stop_all(within=10) and cluster._guard:
+            cluster._guard.closed(cluster._prefix)

@@ -31,12 +31,15 @@ PASSING = ("broker-unreachable", "hub-away", "fault")
 class Submitter:
     """`sessions` are all sessions that the cluster ever had, as last seen, by id; `notes` is the cluster's diary."""
 
-    def __init__(self, client: Client, *, walltime_s: float, project: str = "", centre: str = "") -> None:
+    def __init__(
+        self, client: Client, *, walltime_s: float, project: str = "", centre: str = "", session: str = ""
+    ) -> None:
         self.client = client
         self.options: Json = {
             "kind": "dask",
             "walltime": f"{walltime_s:.0f}s",
             **({"project": project} if project else {}),
+            **({"ends_with": session} if session else {}),
         }
         self.centre, self.pinned = centre, bool(centre)
         self.first: Json = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as session_rows
-from ...display.session_states import INTENT
+from ...display.session_states import INTENT, STOPPING
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import lifecycle, names
 from ...domain.sessions.records import Copy, Session, SessionCopy
@@ -75,6 +75,16 @@ def mark_to_stop(tx: Tx, copy: Copy, why: str, now: datetime) -> None:
     """Records that this copy should stop, and why."""
     state = lifecycle.step(copy.state, "stop")
     session_rows.update_copy(tx, copy.session, copy.number, state=state, cancelled_at=now, end_reason=why)
+
+
+def wish_to_stop(tx: Tx, session: Session, why: str, said: str, now: datetime) -> None:
+    """Records that a live session should stop with all its copies, and why; the watcher carries that out."""
+    if session.live and not session.cancelled_at:
+        session_rows.update(tx, session.id, state=STOPPING, cancelled_at=now, end_reason=why)
+        session_rows.add_event(tx, session.id, now, said)
+    for _, copy in session_rows.copies_of(tx, session.id):
+        if copy.live and not copy.cancelled_at:
+            mark_to_stop(tx, copy, why, now)
 
 
 def withdraw(tx: Tx, copy: Copy, why: str, now: datetime) -> None:

@@ -17,7 +17,7 @@ from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError, plain
 from ..accounting import charging, intake
 from ..runtime import Runtime
-from .copies import inherit, mark_to_stop, refresh
+from .copies import inherit, mark_to_stop, refresh, wish_to_stop
 from .second_chances import SecondChances
 
 # ended before the session was ready, and not because its owner asked
@@ -106,3 +106,6 @@ class Endings:
             charging.ended(tx, session_id, self.pages, now)
         if next_in_line:
             inherit(tx, session_id)
+        for row in session_rows.ending_with(tx, session):
+            why = f"Stopped: it was to end with session {session_id}, which has ended."
+            wish_to_stop(tx, row.session, why, why, now)

@@ -12,14 +12,13 @@ import logging
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as session_rows
-from ...display.session_states import STOPPING
 from ...domain.jobs import JobState, JobStatus
 from ...domain.sessions import lifecycle, names
 from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError
 from ..accounting import charging
 from ..runtime import Runtime
-from .copies import close_uncharged, mark_to_stop, refresh, withdraw
+from .copies import close_uncharged, mark_to_stop, refresh, wish_to_stop, withdraw
 from .endings import Endings
 from .files import Files
 from .lookup import Lookup
@@ -52,12 +51,8 @@ class Stopping:
     def _wish_to_stop(self, tx: Tx, session_id: str, why: str) -> list[Copy]:
         now = self.runtime.clock()
         row = session_rows.get(tx, session_id)
-        if row and row.session.live and not row.session.cancelled_at:
-            session_rows.update(tx, session_id, state=STOPPING, cancelled_at=now, end_reason=why)
-            session_rows.add_event(tx, session_id, now, "Stopping." if why == lifecycle.ON_REQUEST else why)
-        for _, copy in session_rows.copies_of(tx, session_id):
-            if copy.live and not copy.cancelled_at:
-                mark_to_stop(tx, copy, why, now)
+        if row:
+            wish_to_stop(tx, row.session, why, "Stopping." if why == lifecycle.ON_REQUEST else why, now)
         going = [copy for _, copy in session_rows.copies_of(tx, session_id) if copy.live]
         # the next session would otherwise take over the name and continue
         behind = session_rows.next_in_line(tx, session_id)

@@ -17,7 +17,7 @@ from ...domain.placement import placement
 from ...domain.placement.placement import Placement
 from ...domain.sessions import lifecycle
 from ...domain.sessions.records import SessionCopy
-from ...errors import CentreError, Refused
+from ...errors import BadOption, CentreError, Refused
 from ..placement.decision_log import DecisionLog
 from ..placement.placing import Placing
 from ..runtime import Runtime
@@ -117,6 +117,8 @@ class Submission:
         """Does placement, quota, hold and session row in one transaction; another live session of that name wins."""
         if existing := session_rows.live_one(tx, request.person, request.kind, request.name):
             return existing
+        if request.ends_with:
+            must_live(tx, request)
         decision, _ = self.placing.decide(tx, request)
         if refused := self.refusal(tx, decision):
             return refused
@@ -136,3 +138,14 @@ class Submission:
             self.decision_log.refused(tx, decision, error)
             return error
         return None
+
+
+def must_live(tx: Tx, request: JobRequest) -> None:
+    """Raises BadOption if the session with which this one is to end is not a live one of the same person."""
+    row = session_rows.get(tx, request.ends_with)
+    if row is None or row.session.person != request.person or not row.session.live:
+        raise BadOption(
+            f"ends_with: you have no live session {request.ends_with[:40]!r}.",
+            hint="Give the id of a session of yours that runs, or leave the option out.",
+            details={"field": "ends_with"},
+        )

@@ -325,6 +325,37 @@ def test_a_python_that_exits_without_closing_leaves_no_session(broker):
     until(lambda: not broker.live() and not broker.alive(), 20)
 
 
+def test_a_killed_kernel_leaves_no_session_not_even_one_that_waits(broker):
+    broker.hold = True
+    script = """
+        import os, signal
+        import scnet_hub as scnet
+        cluster = scnet.dask(cores=2, job_cores=1)
+        while len(cluster._submitter.sessions) < 2:
+            pass
+        print(cluster._guard._process.pid, flush=True)
+        if not os.fork():  # a child that holds the pipe open
+            os.execvp("sleep", ["sleep", "20"])
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    env = {**os.environ, **broker.environment(), "PYTHONPATH": str(REPO)}
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, stdout=subprocess.PIPE, text=True
+    ) as run:
+        guard = Path("/proc") / run.stdout.readline().strip()
+        assert run.wait(90) == -signal.SIGKILL and guard.exists()
+        broker.wait(lambda: len(broker.sessions) == 2 and not broker.live())
+        until(lambda: not guard.exists(), 30)
+
+
+def test_jobs_end_with_the_session_in_which_their_cluster_was_made(broker, make, monkeypatch):
+    broker.hold = True
+    monkeypatch.setenv("SCNET_SESSION", "lab-of-ada")
+    make(cores=2)
+    broker.wait(lambda: len(broker.payloads) == 2)
+    assert {one["ends_with"] for one in broker.payloads.values()} == {"lab-of-ada"}
+
+
 def test_a_rejection_everywhere_is_a_failed_start_not_an_exception(broker, make):
     broker.hold = True
     cluster = make(cores=1, restarts=1)

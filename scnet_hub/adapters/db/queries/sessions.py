@@ -126,6 +126,14 @@ def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> li
     return [pair(row) for row in tx.execute(query)]
 
 
+def ending_with(tx: Tx, session: Session) -> list[SessionCopy]:
+    """Returns the live sessions of the same person that are to end with that session."""
+    wanted = sessions.c.request["ends_with"].as_string() == session.id
+    return [
+        pair(row) for row in tx.execute(_BY_LEAD.where(sessions.c.live, sessions.c.person == session.person, wanted))
+    ]
+
+
 def live_copies(tx: Tx, *, centre: str = "") -> list[SessionCopy]:
     """Returns all jobs that may be at a centre, including jobs of sessions that are over: a row for each copy."""
     query = _BY_COPY.where(copies.c.live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
