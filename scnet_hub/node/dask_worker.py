@@ -1,5 +1,9 @@
-"""Is preloaded by a Dask worker (`--preload scnet_hub.node.dask_worker`): when the scheduler restarts the worker, its
-process starts again in the same job, instead of leaving the job to end and the next to queue."""
+"""Is preloaded by a Dask worker (`--preload scnet_hub.node.dask_worker`).
+
+The worker works in the kernel's folder, if its node has that: modules beside the notebook can be imported, and relative
+paths mean the same. When the scheduler restarts the worker, its process starts again in the same job, instead of
+leaving the job to end and the next to queue.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,21 @@ _began = time.monotonic()
 
 
 def dask_setup(worker: Any) -> None:
+    enter(os.environ.get("SCNET_FOLDER", ""))
     worker.stream_handlers["start_again"] = lambda: atexit.register(_start_again)
+
+
+def enter(folder: str) -> None:
+    """Makes the kernel's folder the working folder and the first of `sys.path`, as in the kernel."""
+    try:
+        os.chdir(folder or ".")
+    except OSError as error:
+        print(
+            f"This node does not have the notebook's folder {folder} ({error.strerror}).", file=sys.stderr, flush=True
+        )
+        return
+    if folder:
+        sys.path.insert(0, folder)
 
 
 def _start_again() -> None:

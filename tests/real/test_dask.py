@@ -14,6 +14,11 @@ cluster = scnet.dask(cores=2, job_cores=1, memory="4G", walltime="20m")
 client = cluster.get_client()
 client.wait_for_workers(2, timeout=90)
 print(client.submit(sum, range(1001)).result(timeout=60))
+with open("beside.py", "w") as module:
+    module.write("def answer(number):\\n    return number * 2\\n")
+import beside
+client.restart(timeout=90)
+print(client.submit(beside.answer, 21).result(timeout=60))
 print(sorted(set(client.run(lambda: __import__("getpass").getuser()).values())))
 client.close(); cluster.close()
 """
@@ -29,7 +34,7 @@ async def test_workers_run_beside_the_notebook(hub: Running, testbed: tb.Testbed
         await browser.until_lab_answers()
         kernel = await browser.kernel()
         said = (await kernel.run(COMPUTE, 150)).split("\n")
-        assert said[0] == "500500" and said[1] == f"['{testbed.accounts[centre]['ada']}']"
+        assert said[:2] == ["500500", "42"] and said[2] == f"['{testbed.accounts[centre]['ada']}']"
         workers = [one for one in hub.operator.sessions(all=True) if one["kind"] == "dask" and one["centre"] == centre]
         assert len(workers) == 2
         kernel.close()

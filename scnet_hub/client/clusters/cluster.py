@@ -76,7 +76,7 @@ class FederatedCluster(Reconciles):
         asynchronous: bool = False,
     ) -> None:
         job_class()  # dask_jobqueue can be imported by the main thread only
-        length = parse_walltime(walltime)
+        self._length = length = parse_walltime(walltime)
         epoch = secrets.token_hex(2)
         self._label = name or f"dask-{epoch}"
         self._prefix = f"{name}-{epoch}" if name else self._label  # never the name of an older cluster's job
@@ -95,6 +95,7 @@ class FederatedCluster(Reconciles):
         self._tick = tick
         self._problem: Json | None = None
         self._refused = 0
+        self._relief = {}
         self._care: asyncio.Task[None] | None = None
         self._guard: Guard | None = None
         self._leaving = False

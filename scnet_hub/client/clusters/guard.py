@@ -36,8 +36,9 @@ class Guard:
     def __init__(self, client: Client) -> None:
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, start_new_session=True, cwd="/"
-        )
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+        )  # fmt: skip  # outlives this process: must not hold a pipe that others read
         self._say({"url": client.url, "token": client.token})
         atexit.register(self.close)
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from distributed.core import Status
@@ -18,9 +18,10 @@ from ...display import endings
 from ...errors import ScnetError
 from .activity import has_work, mark
 from .display import ShowsItself
-from .repair import RESTARTING, Action, Budget, Facts, verdict
+from .repair import RESTARTING, Action, Budget, Facts, relief_due, verdict
 from .scaling import Scales
 from .sizes import Size
+from .worker import retires_before
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Reconciles(ShowsItself, Scales):
     _wake: asyncio.Event
     _leaving: bool
     _refused: int
+    _length: timedelta  # the walltime of each job
+    _relief: dict[str, str]  # the job that takes over from another before its walltime ends
     _asked_at = 0.0
 
     async def _look_after(self) -> None:
@@ -65,6 +68,7 @@ class Reconciles(ShowsItself, Scales):
         if await self._ask():
             for name, job in jobs:
                 await self._settle(name, job, name in seen)
+        self._relieve(seen)
         if seen and self._held:
             held, self._held = self._held, []
             self._change((), held)
@@ -118,6 +122,31 @@ class Reconciles(ShowsItself, Scales):
         else:
             await self._give_up(job, why)
 
+    def _relieve(self, seen: set[str]) -> None:
+        """Requests another job for each whose walltime ends soon, and removes the old one when the new one's worker
+        works: its results move before it ends. Under Adaptive only while there is work."""
+        now = datetime.now(UTC)
+        for name in seen & self.worker_spec.keys() - self._relief.keys():
+            job = self.workers.get(name)
+            if job and self._ends_soon(job.session, now) and (not self._adapts() or has_work(self.scheduler)):
+                new, entry = self._entry(self.worker_spec[name]["size"])
+                self._relief[name], self.worker_spec[new] = new, entry
+                self._submitter.note(f"The walltime of {name} ends soon: {new} will take its place.")
+                self.loop.add_callback(self._correct_state)
+        for old, new in self._relief.items():
+            if new in seen and old in self.worker_spec:
+                del self.worker_spec[old]
+                self.loop.add_callback(self._correct_state)
+
+    def _ends_soon(self, session: Json, now: datetime) -> bool:
+        if not session.get("live") or not (end := session.get("expires_at")):
+            return False
+        left = (datetime.fromisoformat(end) - now).total_seconds()
+        return relief_due(left, self._length.total_seconds(), retires_before(self._length), self._submitter.waited)
+
+    def _adapts(self) -> bool:
+        return bool(self._adaptive and self._adaptive.periodic_callback)
+
     def _refuse(self, name: str, why: str) -> None:
         self._refused = 1 + self._refused if self._problem else 1
         what = f"{name} was refused" if self._refused == 1 else f"{self._refused} jobs were refused"
@@ -125,8 +154,11 @@ class Reconciles(ShowsItself, Scales):
 
     def _replace(self, name: str, job: Any, why: str, size: Size) -> None:
         lost = f"{name} was lost: {why.rstrip('.')}."
-        if self._adaptive and self._adaptive.periodic_callback:
+        if self._adapts():
             self._submitter.note(lost)
+            return
+        if self._relief.get(name) in self.worker_spec:
+            self._submitter.note(f"{lost} {self._relief[name]} was already requested.")
             return
         if not job.first_seen and not self._seen() and self._trying():
             self._held.append(size)

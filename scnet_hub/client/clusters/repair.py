@@ -8,6 +8,7 @@ from enum import Enum
 
 GRACE = 15.0  # seconds that a worker may be out of reach before its job is given up
 RESTARTING = 120.0  # the same for a worker that the scheduler restarts: its Python starts again in the same job
+STARTS_WITHIN = 60.0  # seconds from a job's start to its worker's connection, at most as a rule
 SETTLED = 60.0  # seconds that a worker must have worked so that its loss does not count as a failed start
 
 
@@ -53,6 +54,13 @@ def verdict(facts: Facts) -> tuple[Action, str]:
     if facts.away is not None and facts.away > (RESTARTING if facts.restarting else GRACE):
         return Action.REPLACE, f"its worker has been out of reach for {facts.away:.0f} s"
     return Action.KEEP, ""
+
+
+def relief_due(left: float, walltime: float, margin: float, wait: float) -> bool:
+    """Returns whether a job that ends in `left` seconds needs another one now that takes over before its worker retires
+    `margin` seconds (give or take half of that) before the end. `wait` is how long such a job waits in the queue. Never
+    in the first two thirds of the walltime: the other one would need relief at once, too."""
+    return left < min(2 * margin + STARTS_WITHIN + wait, walltime / 3)
 
 
 @dataclass(slots=True)

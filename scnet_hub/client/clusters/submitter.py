@@ -169,6 +169,13 @@ class Submitter:
             return ""
 
     @property
+    def waited(self) -> float:
+        """Returns the longest time in seconds that a job of this cluster waited for its start."""
+        times = [(one.get("created_at"), one.get("started_at")) for one in list(self.sessions.values())]
+        each = [datetime.fromisoformat(end) - datetime.fromisoformat(begin) for begin, end in times if begin and end]
+        return max([timedelta(), *each]).total_seconds()
+
+    @property
     def cost(self) -> float:
         """Returns the credits so far: charged if settled, else in flight."""
         each = (

@@ -3,15 +3,16 @@ words."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from scnet_hub.client.clusters import summary
 from scnet_hub.client.clusters.network import dashboard_link, listening_host, own_centre
-from scnet_hub.client.clusters.repair import SETTLED, Action, Budget, Facts, verdict
+from scnet_hub.client.clusters.repair import SETTLED, Action, Budget, Facts, relief_due, verdict
 from scnet_hub.client.clusters.sizes import Size, split, surplus
 from scnet_hub.client.clusters.submitter import Submitter
+from scnet_hub.client.clusters.worker import retires_before
 from scnet_hub.errors import BadOption
 from tests.unit.client.panels import samples as s
 
@@ -106,6 +107,22 @@ def test_budget_counts_failed_starts_in_a_row_and_forgives_work():
     assert [budget.count(worked=1, requested_at=at, now=at + 5) for at in (100, 110, 120)] == [True, True, False]
     budget.reset()
     assert not budget.spent
+
+
+@pytest.mark.parametrize(
+    ("left", "walltime", "wait", "due"),
+    [
+        (3000, 3600, 0, False),
+        (700, 3600, 0, False),
+        (650, 3600, 0, True),  # it retires some 5 min before the end, and its relief needs a minute to connect
+        (1150, 3600, 500, True),
+        (1250, 3600, 9000, False),  # a queue of hours: not in the first two thirds
+        (15, 60, 0, True),
+        (25, 60, 0, False),
+    ],
+)
+def test_relief_is_asked_for_in_time(left, walltime, wait, due):
+    assert relief_due(left, walltime, retires_before(timedelta(seconds=walltime)), wait) is due
 
 
 def test_what_is_lost_together_is_one_misfortune():

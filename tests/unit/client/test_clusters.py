@@ -212,6 +212,31 @@ def test_a_restart_keeps_the_jobs_and_their_places(broker, make):
     assert len(broker.sessions) == 2 and cluster.shown()["problem"] is None
 
 
+def test_workers_import_modules_beside_the_notebook_and_read_its_files(broker, make, tmp_path, monkeypatch):
+    (tmp_path / "beside_the_notebook.py").write_text("def read(name):\n    return open(name).read()\n")
+    (tmp_path / "data.txt").write_text("42")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    import beside_the_notebook
+
+    cluster = make(cores=1)
+    with DaskClient(cluster) as client:
+        assert client.submit(beside_the_notebook.read, "data.txt").result(timeout=60) == "42"
+
+
+def test_a_folder_that_the_node_does_not_have_is_told_and_left(broker, make, tmp_path, monkeypatch):
+    (folder := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(folder)
+    broker.hold = True
+    cluster = make(cores=1)
+    monkeypatch.chdir(tmp_path)
+    folder.rmdir()
+    broker.run("s0")
+    with DaskClient(cluster) as client:
+        assert client.submit(double, 21).result(timeout=60) == 42
+    assert "does not have the notebook's folder" in next(iter(cluster.logs().values()))
+
+
 def test_scaling_down_loses_no_result(broker, make):
     cluster = make(cores=3)
     with DaskClient(cluster) as client:
@@ -228,6 +253,21 @@ def test_scaling_down_loses_no_result(broker, make):
         before = client.submit(os.getpid).result(timeout=10)
         assert sum(client.gather(futures)) == 3540
         assert {future.status for future in futures} == {"finished"} and before
+
+
+def test_a_job_whose_walltime_ends_is_relieved_before_and_no_result_is_lost(broker, make):
+    cluster = make(cores=1, walltime="30m")
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(1, timeout=60)
+        futures = client.map(double, range(20), pure=False)
+        client.gather(futures)
+        held = {future.key for future in futures}
+        broker.update("s0", expires_at=(datetime.now(UTC) + timedelta(minutes=4)).isoformat())
+        broker.wait(lambda: broker.sessions.get("s1", {}).get("live") and not broker.sessions["s0"]["live"])
+        assert cluster.scheduler.tasks.keys() >= held and not cluster.scheduler.total_occupancy
+        assert sum(client.gather(futures)) == 380
+    assert f"The walltime of {cluster._prefix}-0 ends soon: {cluster._prefix}-1 will take its place." in notes(cluster)
+    assert len(broker.sessions) == 2
 
 
 def test_scale_counts_cores_too(broker, make):
@@ -335,7 +375,7 @@ def test_a_killed_kernel_leaves_no_session_not_even_one_that_waits(broker):
             pass
         print(cluster._guard._process.pid, flush=True)
         if not os.fork():  # a child that holds the pipe open
-            os.execvp("sleep", ["sleep", "20"])
+            os.close(1); os.execvp("sleep", ["sleep", "20"])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     env = {**os.environ, **broker.environment(), "PYTHONPATH": str(REPO)}
@@ -344,6 +384,7 @@ def test_a_killed_kernel_leaves_no_session_not_even_one_that_waits(broker):
     ) as run:
         guard = Path("/proc") / run.stdout.readline().strip()
         assert run.wait(90) == -signal.SIGKILL and guard.exists()
+        assert run.stdout.read() == ""  # the guard holds no pipe of its parent
         broker.wait(lambda: len(broker.sessions) == 2 and not broker.live())
         until(lambda: not guard.exists(), 30)
 
