@@ -114,6 +114,7 @@ def session(
     known: CentreState | None,
     events: Sequence[tuple[datetime, str]] = (),
     in_flight: Amount = Amount(0),
+    per_hour: Amount | None = None,
     *,
     warnings: Sequence[Notice] = (),
 ) -> Json:
@@ -134,6 +135,7 @@ def session(
         "stops_at": iso(leases.stops_at(session.leased_until, session.lease_end_reason)) if session.live else None,
         "held": number(max(0, held - in_flight.micros)),
         "in_flight": number(in_flight),
+        "per_hour": None if per_hour is None else number(per_hour),
         "charged": None if session.charged is None else number(session.charged),
         "events": [{"at": iso(at), "message": message} for at, message in events],
         "warnings": [warning(one) for one in warnings],

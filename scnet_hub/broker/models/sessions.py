@@ -116,6 +116,8 @@ class ListedSession(BriefSession):
     """When the session will be stopped because credits run out."""
     held: Credits
     in_flight: Credits
+    per_hour: Credits | None
+    """The cost while it runs, by today's prices; null while it does not run, or without a price."""
     charged: Credits | None
     events: list[Event]
     exit_code: str

@@ -36,6 +36,7 @@ from .reconciler import Reconciles
 from .repair import Budget
 from .scheduler import ClusterScheduler
 from .sizes import Adaptive, Size
+from .spending import SpendingLimit
 from .submitter import Submitter
 from .worker import job_options, worker_env
 
@@ -48,6 +49,7 @@ class FederatedCluster(Reconciles):
     """A Dask cluster, made by `scnet_hub.client.clusters.dask`. Further settings:
 
     idle_timeout    "20m": the cluster closes after this time without work (waiting in a queue is not idleness)
+    budget          20: credits; once they are used up no more jobs start, and workers end as soon as nothing is lost
     restarts        3: rounds of starts that may fail in a row before the cluster stops trying
     death_timeout   300 s: a worker that can't reach its scheduler for this time ends its job
     host            where the scheduler listens; default: SCNET_HOST, this session's own address, else loopback
@@ -66,6 +68,7 @@ class FederatedCluster(Reconciles):
         centre: str = "",
         adaptive: Adaptive = None,
         idle_timeout: str | float | timedelta | None = "20m",
+        budget: float | str | None = None,
         restarts: int = 3,
         death_timeout: float = 300,
         host: str = "",
@@ -85,7 +88,7 @@ class FederatedCluster(Reconciles):
         self._submitter = Submitter(
             client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host)
         )
-        self._budget = Budget(restarts)
+        self._budget, self._limit = Budget(restarts), SpendingLimit.of(budget)
         self._tick = tick
         self._problem: Json | None = None
         self._refused = 0

@@ -68,6 +68,7 @@ class Reconciles(ShowsItself, Scales):
         if seen and self._held:
             held, self._held = self._held, []
             self._change((), held)
+        await self._meter()
         self._publish()
 
     async def _ask(self) -> bool:
@@ -125,7 +126,7 @@ class Reconciles(ShowsItself, Scales):
 
     def _replace(self, name: str, job: Any, why: str, size: Size) -> None:
         lost = f"{name} was lost: {why.rstrip('.')}."
-        if self._adaptive and self._adaptive.periodic_callback:
+        if (self._adaptive and self._adaptive.periodic_callback) or not self._may_grow():
             self._submitter.note(lost)
             return
         if not job.first_seen and not self._seen() and self._trying():
