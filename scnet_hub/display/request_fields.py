@@ -75,6 +75,8 @@ FIELDS = (
     Field(name="project", kind=Kind.WORD, on_form=True, option=True, words="The paying project (default: your first)."),
     Field(name="app", kind=Kind.TEXT, words="The app to start."),
     Field(name="dataset", kind=Kind.TEXT, words="The dataset to work on."),
+    Field(name="dashboard", kind=Kind.TEXT, words="The hub's path to a page about the session: a Dask cluster's "
+    "dashboard."),
 )  # fmt: skip
 ON_FORM = tuple(field.name for field in FIELDS if field.on_form)
 SIZES = tuple(field.name for field in FIELDS if field.sized)

@@ -129,6 +129,7 @@ def session(
         "memory": session.request["memory"],
         "gpus": session.request["gpus"],
         "walltime_s": session.request["walltime_s"],
+        "dashboard": session.request.get("dashboard", ""),
         **{name: iso(getattr(session, name)) for name in _TIMES_OF_SESSION},
         **{name: iso(getattr(copy, name)) for name in _TIMES_OF_COPY},
         "expires_at": iso(walltime_end(session, copy.started_at)),

@@ -107,6 +107,8 @@ class ListedSession(BriefSession):
     """Why the session's lease can't be extended; "" while it can."""
     memory: int
     walltime_s: Seconds
+    dashboard: str
+    """The hub's path to a page about the session, as the request named it; "" without one."""
     submitted_at: Time | None
     ready_at: Time | None
     ended_at: Time | None

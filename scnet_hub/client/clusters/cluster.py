@@ -31,7 +31,7 @@ from ...errors import ScnetError
 from ...units import parse_walltime
 from ..rest import Client
 from .job import BrokerJob, job_class
-from .network import dashboard_link, listening_host, own_centre
+from .network import dashboard_link, dashboard_path, listening_host, own_centre
 from .reconciler import Reconciles
 from .repair import Budget
 from .scheduler import ClusterScheduler
@@ -126,6 +126,8 @@ class FederatedCluster(Reconciles):
 
     async def _begin(self) -> None:
         """Starts the first job before the cluster is there, so that its maker sees a refusal; the other jobs follow."""
+        if self._dashboard_port and (path := dashboard_path(self._dashboard_port)):
+            self._submitter.options["dashboard"] = path
         if len(self._sizes) > 1:
             await asyncio.to_thread(self._submitter.place, self._sizes)
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
@@ -177,15 +179,18 @@ class FederatedCluster(Reconciles):
 
     @property
     def dashboard_link(self) -> str:
-        port = self.scheduler_info.get("services", {}).get("dashboard")
-        return dashboard_link(port) if port else ""
+        return dashboard_link(self._dashboard_port) if self._dashboard_port else ""
+
+    @property
+    def _dashboard_port(self) -> int:
+        return int(self.scheduler_info.get("services", {}).get("dashboard") or 0)
 
     async def _wait_for_workers(self, n_workers: int = 0, timeout: Any = None) -> None:
         """Waits as Dask does, but not for workers that no job is asked for any more: raises their problem."""
         waiting = asyncio.ensure_future(super()._wait_for_workers(n_workers, timeout))
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=self._tick[0])
-            problem = self._problem
+            problem = self._problem or self._limit.problem(self.cost)
             if not waiting.done() and problem and not problem.get("passing") and len(self.worker_spec) < n_workers:
                 waiting.cancel()
                 raise ScnetError(problem["title"], hint=problem["hint"])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scnet_hub.client.clusters import summary
-from scnet_hub.client.clusters.network import dashboard_link, listening_host, own_centre
+from scnet_hub.client.clusters.network import dashboard_link, dashboard_path, listening_host, own_centre
 from scnet_hub.client.clusters.repair import SETTLED, Action, Budget, Facts, verdict
 from scnet_hub.client.clusters.sizes import Size, split, surplus
 from scnet_hub.client.clusters.submitter import Submitter
@@ -131,7 +131,8 @@ def test_workers_go_where_they_reach_the_scheduler() -> None:
 def test_the_dashboard_goes_through_the_hub():
     prefix = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
     assert dashboard_link(8787, {}) == "http://127.0.0.1:8787/status"
-    assert dashboard_link(8787, prefix) == "/user/ada/proxy/8787/status"
+    assert dashboard_link(8787, prefix) == dashboard_path(8787, prefix) == "/user/ada/proxy/8787/status"
+    assert dashboard_path(8787, {}) == ""
     public = prefix | {"JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}
     assert dashboard_link(8787, public) == "https://hub.example/user/ada/proxy/8787/status"
     assert dashboard_link(8787, prefix | {"JUPYTERHUB_HOST": "https://ada.hub.example"}).startswith(

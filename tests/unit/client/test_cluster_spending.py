@@ -14,7 +14,7 @@ import scnet_hub as scnet
 from scnet_hub.client.clusters.cluster import FederatedCluster
 from scnet_hub.client.clusters.sizes import Size
 from scnet_hub.client.clusters.spending import Load, Outlook, Rate, SpendingLimit, Stage, outlook, rate, to_end, words
-from scnet_hub.errors import BadOption
+from scnet_hub.errors import BadOption, ScnetError
 from tests.builders.fakes.broker import FakeBroker, until
 from tests.unit.client.panels import samples as s
 
@@ -185,6 +185,8 @@ def test_a_used_up_budget_starts_no_more_and_loses_no_result(broker: FakeBroker,
         assert len(cluster.worker_spec) == 1
         broker.kill(broker.live()[0]["id"])
         until(lambda: not cluster.worker_spec, 20)  # not replaced
+        with pytest.raises(ScnetError, match="is used up"):
+            cluster.wait_for_workers(1, timeout=30)
         cluster.budget = 5
         assert cluster.shown()["problem"] is None
         cluster.scale(1)
