@@ -82,9 +82,9 @@ def other(jobs: list[Facts], zone: tzinfo) -> Json:
     since = first["started_at"] or first["created_at"]
     return {
         "kind": KINDS[str(first["kind"])], "name": _group(first)[1] if first["kind"] == "dask" else str(first["name"]),
-        "state": _states(jobs) if len(jobs) > 1 else endings.outcome(first), "tone": TONES.get(endings.look_of(jobs[0]).tone, "stale"),
-        "since": formats.timed(since, zone), "since_iso": str(since),
-        "centre": _centres(jobs), "size": _size(jobs),
+        "state": _states(jobs) if len(jobs) > 1 else endings.outcome(first),
+        "tone": TONES.get(endings.look_of(jobs[0]).tone, "stale"), "since": formats.timed(since, zone),
+        "since_iso": str(since), "centre": _centres(jobs), "size": _size(jobs),
         "cause": _waiting(jobs) if first["live"] else endings.cause(first),
         "dashboard": next(filter(None, (_dashboard(one) for one in jobs)), ""),
         "log": endings.log_end(first), "stops": [str(one["id"]) for one in jobs if stoppable(one)],

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 import scnet_hub as scnet
 from scnet_hub.client.clusters.cluster import FederatedCluster
 from tests.builders.fakes.broker import FakeBroker, until
+
+REPO = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -97,3 +102,49 @@ async def test_in_a_coroutine_the_view_acts_too(broker: FakeBroker) -> None:
             cluster._view._handle_custom_msg(body, [])
             await asyncio.to_thread(until, lambda number=number: cluster._acted >= number, 10, 0.01)
         assert cluster.status.name == "closed" and not broker.live()
+
+
+CELL = """
+import time
+from pathlib import Path
+import scnet_hub as scnet
+from IPython.display import display
+cluster = scnet.dask(cores=1, tick=(0.2, 0.5))
+display(cluster)
+while not Path("go on").exists():
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+def test_while_a_cell_runs_the_view_stays_current_and_afterwards_its_request_is_handled(
+    broker: FakeBroker, tmp_path: Path
+) -> None:
+    env = {**os.environ, **broker.environment(), "PYTHONPATH": str(REPO), "IPYTHONDIR": str(tmp_path)}
+    manager, kernel = start_new_kernel(kernel_name="python3", env=env, cwd=str(tmp_path))
+    try:
+        cell = kernel.execute(CELL)
+
+        def shown(*kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+            """The comm of each message with a cluster's state, and that state; the cell must still run."""
+            while True:
+                message = kernel.get_iopub_msg(timeout=60)
+                content = message["content"]
+                assert message["msg_type"] != "error", content
+                ends = content.get("execution_state") == "idle" and message["parent_header"]["msg_id"] == cell
+                assert "comm_open" not in kinds or not ends
+                state = content.get("data", {}).get("state", {}).get("state", {})
+                if message["msg_type"] in kinds and "cluster" in state:
+                    yield content["comm_id"], state["cluster"]
+
+        view, _ = next(shown("comm_open"))
+        broker.update("s0", place_in_queue=9)
+        next(one for _, one in shown("comm_open", "comm_msg") if "number 9" in str(one["jobs"]))
+        said = {"method": "custom", "content": {"say": "scale", "jobs": 3}}
+        kernel.shell_channel.send(kernel.session.msg("comm_msg", {"comm_id": view, "data": said}))
+        (tmp_path / "go on").touch()
+        next(one for _, one in shown("comm_msg") if one["controls"]["acted"] == 1 and one["controls"]["jobs"] == 3)
+        broker.wait(lambda: len(broker.live()) == 3)
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
