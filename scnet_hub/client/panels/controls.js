@@ -53,6 +53,12 @@ function form(parent, label, submitted) {
     event.preventDefault();
     submitted();
   });
+  // JupyterLab takes away what Enter does in a form
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target === button) return;
+    event.preventDefault();
+    submitted();
+  });
   return { fields, button };
 }
 

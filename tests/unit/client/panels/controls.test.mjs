@@ -62,6 +62,16 @@ test("numbers go to the kernel as they are typed: it says what is wrong with the
   assert.deepEqual(model.sent, [{ say: "adapt", minimum: 0, maximum: 9 }]);
 });
 
+test("Enter in a field asks once, also where a page keeps forms from being submitted", () => {
+  const { Event } = globalThis.document.defaultView;
+  for (const key of ["1", "Enter"]) {
+    const event = Object.assign(new Event("keydown", { bubbles: true, cancelable: true }), { key });
+    input("Jobs").dispatchEvent(event);
+    assert.equal(event.defaultPrevented, key === "Enter");
+  }
+  assert.deepEqual(model.sent, [{ say: "scale", jobs: 3 }]);
+});
+
 test("a request that is not answered says why", () => {
   submit("Scale");
   clock.tick(5000);
