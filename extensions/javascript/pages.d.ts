@@ -8,7 +8,7 @@ interface ParentNode {
 
 interface Window {
   /** scnet-times.js, which a page loads before its other scripts. */
-  scnetTimes: { sentence(node: HTMLElement, text: string): void };
+  scnetTimes: { sentence(node: HTMLElement, text: string): void; apply(root: ParentNode): void };
   /** JupyterHub's own tests wait for it. */
   _jupyterhub_page_loaded: boolean;
   /** The containers of JupyterLab's extensions, as webpack's module federation makes them. */

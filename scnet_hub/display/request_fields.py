@@ -76,6 +76,8 @@ FIELDS = (
     Field(name="ends_with", kind=Kind.WORD, words="The id of your session with which this one ends (default: none)."),
     Field(name="app", kind=Kind.TEXT, words="The app to start."),
     Field(name="dataset", kind=Kind.TEXT, words="The dataset to work on."),
+    Field(name="dashboard", kind=Kind.TEXT, words="The hub's path to a page about the session: a Dask cluster's "
+    "dashboard."),
 )  # fmt: skip
 ON_FORM = tuple(field.name for field in FIELDS if field.on_form)
 SIZES = tuple(field.name for field in FIELDS if field.sized)

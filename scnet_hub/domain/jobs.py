@@ -67,6 +67,7 @@ class JobRequest:
     walltime: timedelta = timedelta(hours=1)
     app: str = ""
     dataset: str = ""
+    dashboard: str = ""
     centre: str = ""
     partition: str = ""
     centres: tuple[str, ...] = ()

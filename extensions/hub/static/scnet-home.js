@@ -1,4 +1,5 @@
-// The home page after Stop: says that the session is stopping, and shows the new state as soon as the hub has it.
+// The home page: keeps the Dask clusters and batch jobs current while the page is visible. After Stop it says that the session is stopping,
+// and shows the new state as soon as the hub has it.
 (function () {
   "use strict";
 
@@ -23,6 +24,46 @@
     state.dataset.state = "stale";
     state.lastChild.textContent = "Stopping…";
   }
+
+  const LIVE_MS = 10000; // pause between two looks while a cluster or job is live
+  const CALM_MS = 60000;
+
+  // Without the token of the forms, which may differ in each page.
+  const facts = (part) => part.innerHTML.replace(/<input[^>]*name="_xsrf"[^>]*>/g, "");
+
+  const title = (row) => row.querySelector("th").textContent;
+
+  // Brings the clusters and batch jobs up to date, but not while the keyboard's focus is among them. Without an answer of the broker the
+  // rows of the last look stay, greyed, below the hub's sentence.
+  async function refresh() {
+    const old = document.getElementById("others");
+    if (!old || document.hidden || old.contains(document.activeElement)) return;
+    const answer = await fetch(location.pathname, { credentials: "same-origin" });
+    if (!answer.ok || answer.redirected) return; // logged out: the page says so at the next click
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("others");
+    if (!fresh || old.contains(document.activeElement)) return;
+    document.adoptNode(fresh);
+    window.scnetTimes?.apply(fresh);
+    const problem = fresh.querySelector(".scnet-problem");
+    if (problem && old.querySelector("table")) {
+      old.querySelector(".scnet-problem")?.remove();
+      old.prepend(problem);
+      old.classList.add("scnet-old");
+    } else if (facts(fresh) !== facts(old)) {
+      const opened = [...old.querySelectorAll("tr")].filter((row) => row.querySelector("details[open]")).map(title);
+      for (const row of fresh.querySelectorAll("tr")) {
+        const log = row.querySelector("details");
+        if (log && opened.includes(title(row))) log.open = true;
+      }
+      old.replaceWith(fresh);
+    } else old.classList.remove("scnet-old");
+  }
+
+  async function keepCurrent() {
+    await refresh().catch(() => {}); // the hub does not answer: the rows stay, and the next look may bring others
+    setTimeout(keepCurrent, document.querySelector("#others[data-live]") ? LIVE_MS : CALM_MS);
+  }
+  setTimeout(keepCurrent, LIVE_MS);
 
   document.getElementById("stop")?.addEventListener("click", () => {
     stopping(document.querySelector(".scnet-default .scnet-state"));

@@ -38,10 +38,15 @@ function sentence(node, text) {
   else node.removeAttribute("title");
 }
 
-document.querySelectorAll("time[datetime]").forEach(element);
-document.querySelectorAll("[data-sentence]").forEach((node) => sentence(node, node.textContent));
+// Shows all times below an element.
+function apply(root) {
+  root.querySelectorAll("time[datetime]").forEach(element);
+  root.querySelectorAll("[data-sentence]").forEach((node) => sentence(node, node.textContent));
+}
+
+apply(document);
 document.querySelectorAll("[data-zone-note]").forEach((node) => {
   node.title = `Days and months of the books are those of ${theirs}.`;
   node.textContent = `times of your zone, ${mine}`;
 });
-window.scnetTimes = { sentence };
+window.scnetTimes = { sentence, apply };

@@ -107,6 +107,8 @@ class ListedSession(BriefSession):
     """Why the session's lease can't be extended; "" while it can."""
     memory: int
     walltime_s: Seconds
+    dashboard: str
+    """The hub's path to a page about the session, as the request named it; "" without one."""
     submitted_at: Time | None
     ready_at: Time | None
     ended_at: Time | None
@@ -116,6 +118,8 @@ class ListedSession(BriefSession):
     """When the session will be stopped because credits run out."""
     held: Credits
     in_flight: Credits
+    per_hour: Credits | None
+    """The cost while it runs, by today's prices; null while it does not run, or without a price."""
     charged: Credits | None
     events: list[Event]
     exit_code: str

@@ -41,7 +41,7 @@ def dask(
     walltime   of each job ("2h"; default: "1h"); a worker retires before its walltime ends and is replaced
     centre     pins the centre; default: where most of the jobs start soon, and if it takes no more jobs, the next
     adaptive   True: from no job to all jobs, as the work needs; (1, 6): from one job to six
-    settings   see FederatedCluster: idle_timeout, restarts, death_timeout, asynchronous, ...
+    settings   see FederatedCluster: budget, idle_timeout, restarts, death_timeout, asynchronous, ...
 
     Defaults for all of them may stand under `scnet` in Dask's configuration: dask.config.set({"scnet.walltime": "2h"}).
 

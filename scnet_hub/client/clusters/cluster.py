@@ -33,11 +33,12 @@ from ...units import parse_walltime
 from ..rest import Client
 from .guard import Guard, guard_of
 from .job import BrokerJob, job_class
-from .network import dashboard_link, listening_host, own_centre
+from .network import dashboard_link, dashboard_path, listening_host, own_centre
 from .reconciler import Reconciles
 from .repair import Budget
 from .scheduler import ClusterScheduler
 from .sizes import Adaptive, Size
+from .spending import SpendingLimit
 from .submitter import Submitter
 from .worker import job_options, worker_env
 
@@ -50,6 +51,7 @@ class FederatedCluster(Reconciles):
     """A Dask cluster, made by `scnet_hub.client.clusters.dask`. Further settings:
 
     idle_timeout    "20m": the cluster closes after this time without work (waiting in a queue is not idleness)
+    budget          20: credits; once they are used up no more jobs start, and workers end as soon as nothing is lost
     restarts        3: rounds of starts that may fail in a row before the cluster stops trying
     death_timeout   300 s: a worker that can't reach its scheduler for this time ends its job
     host            where the scheduler listens; default: SCNET_HOST, this session's own address, else loopback
@@ -68,6 +70,7 @@ class FederatedCluster(Reconciles):
         centre: str = "",
         adaptive: Adaptive = None,
         idle_timeout: str | float | timedelta | None = "20m",
+        budget: float | str | None = None,
         restarts: int = 3,
         death_timeout: float = 300,
         host: str = "",
@@ -91,7 +94,7 @@ class FederatedCluster(Reconciles):
             centre=centre or own_centre(host),
             session=os.environ.get("SCNET_SESSION", ""),
         )
-        self._budget = Budget(restarts)
+        self._budget, self._limit = Budget(restarts), SpendingLimit.of(budget)
         self._tick = tick
         self._problem: Json | None = None
         self._refused = 0
@@ -133,6 +136,8 @@ class FederatedCluster(Reconciles):
 
     async def _begin(self) -> None:
         """Starts the first job before the cluster is there, so that its maker sees a refusal; the other jobs follow."""
+        if self._dashboard_port and (path := dashboard_path(self._dashboard_port)):
+            self._submitter.options["dashboard"] = path
         if len(self._sizes) > 1:
             await asyncio.to_thread(self._submitter.place, self._sizes)
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
@@ -185,15 +190,18 @@ class FederatedCluster(Reconciles):
 
     @property
     def dashboard_link(self) -> str:
-        port = self.scheduler_info.get("services", {}).get("dashboard")
-        return dashboard_link(port) if port else ""
+        return dashboard_link(self._dashboard_port) if self._dashboard_port else ""
+
+    @property
+    def _dashboard_port(self) -> int:
+        return int(self.scheduler_info.get("services", {}).get("dashboard") or 0)
 
     async def _wait_for_workers(self, n_workers: int = 0, timeout: Any = None) -> None:
         """Waits as Dask does, but not for workers that no job is asked for any more: raises their problem."""
         waiting = asyncio.ensure_future(super()._wait_for_workers(n_workers, timeout))
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=self._tick[0])
-            problem = self._problem
+            problem = self._problem or self._limit.problem(self.cost)
             if not waiting.done() and problem and not problem.get("passing") and len(self.worker_spec) < n_workers:
                 waiting.cancel()
                 raise ScnetError(problem["title"], hint=problem["hint"])

@@ -8,23 +8,18 @@ from typing import Any
 
 from distributed.core import Status
 
-from . import summary
-from .submitter import Submitter
+from . import spending, summary
+from .controls import Controls
 
 Json = dict[str, Any]
 REPEAT = 60.0  # an unchanged view is sent again after this many seconds
 
 
-class ShowsItself:
-    """Mixin of FederatedCluster: reads the cluster's jobs and submitter, changes nothing."""
+class ShowsItself(Controls):
+    """Mixin of FederatedCluster: reads the cluster's jobs and submitter; what its view asks is in controls.py."""
 
-    worker_spec: dict[str, Any]
-    workers: dict[str, Any]
-    status: Status
     dashboard_link: str
     _label: str
-    _submitter: Submitter
-    _problem: Json | None
     _view: Any = None
     _view_sent_at = 0.0
 
@@ -35,22 +30,19 @@ class ShowsItself:
         raise NotImplementedError
 
     @property
-    def cost(self) -> float:
-        """Returns the credits so far: the charge for jobs that have ended, an estimate for running jobs."""
-        return self._submitter.cost
-
-    @property
     def job_rows(self) -> list[Json]:
         seen, rows = self._seen(), []
         for name, entry in list(self.worker_spec.items()):
             job = self.workers.get(name)
-            session = job.session if job else self._submitter.sessions.get(entry["options"]["session_id"], {})
+            waiting = job.waiting if job else ""
             rows.append(
-                summary.job_row(
-                    name, session, entry["size"], connected=name in seen, waiting=job.waiting if job else ""
-                )
+                summary.job_row(name, self._session(name), entry["size"], connected=name in seen, waiting=waiting)
             )
         return rows
+
+    def money(self) -> str:
+        """Returns the cost an hour in words, and until when credits last at this size; "" while it is not known."""
+        return spending.words(self.rate, self._outlook, self._balance, len(self.worker_spec))
 
     def shown(self) -> Json:
         """Returns this cluster as a panel's state (see panels/cluster.py): the view, the saved HTML and the text draw
@@ -60,11 +52,17 @@ class ShowsItself:
             "name": self._label,
             "why": self._submitter.whole.get("reason") or summary.why(self._submitter.first),
             "dashboard": "" if closed else self.dashboard_link,
-            "jobs": [] if closed else rows,
+            "money": "" if closed else self.money(),
+            "centres": summary.centre_rows([] if closed else rows, list(self._submitter.sessions.values())),
+            "jobs": [] if closed else rows[: summary.SHOWN_JOBS],
+            "jobs_title": summary.jobs_title(len(rows)),
+            "controls": self.controls(),
             "notes": summary.diary(self._submitter.notes[-summary.SHOWN_NOTES :]),
         }
+        words = summary.summary(rows, self.cost, closed=closed, budget=self.budget)
+        problem = self._refusal or self._problem or self._limit.problem(self.cost)
         return {
-            "cluster": cluster, "summary": summary.summary(rows, self.cost, closed=closed), "problem": self._problem,
+            "cluster": cluster, "summary": words, "problem": problem,
             "closed": closed, "now": datetime.now(UTC).isoformat(timespec="milliseconds"), "moving": self._moving(),
         }  # fmt: skip
 
@@ -73,7 +71,7 @@ class ShowsItself:
         happened since."""
         problem = f"{self._problem['title']} {self._problem['hint']}" if self._problem else ""
         asked = self._submitter
-        return summary.explain(self._label, self.job_rows, asked.whole, asked.first, asked.notes, problem)
+        return summary.explain(self._label, self.job_rows, asked.whole, asked.first, asked.notes, problem, self.money())
 
     def _publish(self) -> None:
         """Sends changes to the view; sends an unchanged state now and then, to show that it still holds."""
@@ -90,7 +88,7 @@ class ShowsItself:
         from ..panels.cluster import ClusterView
 
         if self._view is None:
-            self._view = ClusterView(self.shown())
+            self._view = ClusterView(self.shown(), self._heard)
         self._publish()
         bundle: tuple[Json, Json] = self._view._repr_mimebundle_(**kwargs)
         return bundle
@@ -107,7 +105,6 @@ class ShowsItself:
         return snapshot.html(self.shown(), cluster.ClusterView.parts)
 
     def __repr__(self) -> str:
-        return (
-            f"<FederatedCluster {self._label}: "
-            f"{summary.summary(self.job_rows, self.cost, closed=self.status == Status.closed)}>"
-        )
+        closed = self.status == Status.closed
+        words = summary.summary(self.job_rows, self.cost, closed=closed, budget=self.budget)
+        return f"<FederatedCluster {self._label}: {words}>"

@@ -29,9 +29,15 @@ def own_centre(host: str, env: Mapping[str, str] = os.environ) -> str:
 def dashboard_link(port: int, env: Mapping[str, str] = os.environ) -> str:
     """Returns the address of the dashboard: through the hub's own route to this session, absolute if the hub gave its
     address; on loopback outside a hub."""
-    prefix = env.get("JUPYTERHUB_SERVICE_PREFIX", "")
-    if not prefix:
+    path = dashboard_path(port, env)
+    if not path:
         return f"http://127.0.0.1:{port}/status"
     public = urlsplit(env.get("JUPYTERHUB_PUBLIC_URL") or env.get("JUPYTERHUB_HOST") or "")
     origin = f"{public.scheme}://{public.netloc}" if public.scheme and public.netloc else ""
-    return f"{origin}{prefix.rstrip('/')}/proxy/{port}/status"
+    return f"{origin}{path}"
+
+
+def dashboard_path(port: int, env: Mapping[str, str] = os.environ) -> str:
+    """Returns the dashboard's path on the hub; "" outside a hub."""
+    prefix = env.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    return f"{prefix.rstrip('/')}/proxy/{port}/status" if prefix else ""

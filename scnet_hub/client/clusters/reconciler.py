@@ -68,10 +68,12 @@ class Reconciles(ShowsItself, Scales):
         if await self._ask():
             for name, job in jobs:
                 await self._settle(name, job, name in seen)
-        self._relieve(seen)
-        if seen and self._held:
-            held, self._held = self._held, []
-            self._change((), held)
+        if self._may_grow():
+            self._relieve(seen)
+            if seen and self._held:
+                held, self._held = self._held, []
+                self._change((), held)
+        await self._meter()
         self._publish()
 
     async def _ask(self) -> bool:
@@ -154,7 +156,7 @@ class Reconciles(ShowsItself, Scales):
 
     def _replace(self, name: str, job: Any, why: str, size: Size) -> None:
         lost = f"{name} was lost: {why.rstrip('.')}."
-        if self._adapts():
+        if self._adapts() or not self._may_grow():
             self._submitter.note(lost)
             return
         if self._relief.get(name) in self.worker_spec:

@@ -15,6 +15,7 @@ from distributed.utils import NoOpAwaitable
 from ...errors import BadOption
 from .adaptive import DEFAULTS, UNKNOWN_TASK_S, FederatedAdaptive
 from .job import job_class
+from .metering import Meters
 from .repair import Budget
 from .sizes import MOST_JOBS, Size, Target, range_of, surplus, target, unlimited
 from .submitter import Submitter
@@ -24,7 +25,7 @@ BOUNDS = tuple(f"{end}_{unit}" for end in ("minimum", "maximum") for unit in ("j
 ADAPTIVE = ("interval", "wait_count", "target_duration", "worker_key")  # that Dask's Adaptive takes besides
 
 
-class Scales(SpecCluster):
+class Scales(Meters, SpecCluster):
     """Mixin of FederatedCluster: changes `worker_spec`, the jobs that are asked for."""
 
     _prefix: str
@@ -66,6 +67,8 @@ class Scales(SpecCluster):
             new = [*(Counter(self._wanted) - Counter(have.values())).elements()]
         else:
             going, new = self._difference(wanted)
+        if new and not self._may_grow():
+            raise self._limit.refusal(self.cost)
         self._budget.reset()
         self._problem, self._held = None, []
         self._wanted = [*(size for name, size in have.items() if name not in going), *new]
@@ -80,8 +83,8 @@ class Scales(SpecCluster):
         return surplus(each, wanted.amount), wanted.missing(have, self._sizes[0])
 
     def grow(self, jobs: int) -> None:
-        """Adds jobs for Adaptive: none while starts keep failing."""
-        if not self._budget.spent:
+        """Adds jobs for Adaptive: none while starts keep failing, or once the budget is used up."""
+        if not self._budget.spent and self._may_grow():
             self._change(*self._difference(Target("jobs", jobs)))
 
     def _change(self, going: Sequence[str], new: Sequence[Size]) -> Any:

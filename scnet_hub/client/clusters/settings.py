@@ -18,7 +18,7 @@ OURS: Json = {
 ELSEWHERE = {
     "account": "project=",
     "cluster_options": "the options of scnet.dask() themselves",
-    "cost_limit": "a budget of the project",
+    "cost_limit": "budget=, in credits",
     "death-timeout": "death_timeout=",
     "env_extra": "nothing: workers have the session's environment",
     "environment": "nothing: workers have the session's environment",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -14,12 +15,12 @@ from ..panels.state import detail, plural
 from .sizes import Size
 
 Json = dict[str, Any]
-SHOWN_NOTES = 4
+SHOWN_NOTES, SHOWN_JOBS = 4, 100
+WORKING = "working"
 
 
 def job_row(name: str, session: Json, size: Size, *, connected: bool, waiting: str = "") -> Json:
     """Returns one job of a cluster as a row: state, place in the queue or node, its worker, its cost."""
-    charged = session.get("charged")
     return {
         "id": name,
         "name": name,
@@ -27,14 +28,15 @@ def job_row(name: str, session: Json, size: Size, *, connected: bool, waiting: s
         "centre": session.get("centre_name") or session.get("centre") or "",
         **asdict(job_look(session, connected=connected, waiting=waiting)),
         "detail": waiting or (detail(session) if session else ""),
+        "place": session.get("place_in_queue") or 0,
         "workers": f"{int(connected)} of 1",
-        "cost": format_number(float(session.get("in_flight") or 0) if charged is None else float(charged)),
+        "cost": format_number(cost_of(session)),
     }
 
 
 def job_look(session: Json, *, connected: bool, waiting: str) -> Look:
     if connected:
-        return Look(GOOD, "●", "working")
+        return Look(GOOD, "●", WORKING)
     if waiting:
         return replace(UNKNOWN, word="not submitted yet")
     if not session:
@@ -46,14 +48,61 @@ def job_look(session: Json, *, connected: bool, waiting: str) -> Look:
     return look_of(session)
 
 
-def summary(jobs: Sequence[Json], cost: float, *, closed: bool) -> str:
-    """Returns "2 of 3 jobs working, 1 queued · 1.25 credits so far"."""
+def centre_rows(jobs: Sequence[Json], sessions: Sequence[Json]) -> list[Json]:
+    """Returns a row for each centre: the jobs that are asked for, that wait (and why), and that work, and the cost of
+    all `sessions` that the cluster ever had there. `jobs` are rows of `job_row`."""
+    spent: dict[str, float] = {}
+    for one in sessions:
+        centre = one.get("centre_name") or one.get("centre") or ""
+        spent[centre] = spent.get(centre, 0.0) + cost_of(one)
+    return [
+        _centre_row(centre, [job for job in jobs if job["centre"] == centre], spent.get(centre, 0.0))
+        for centre in dict.fromkeys((*(job["centre"] for job in jobs), *spent))
+    ]
+
+
+def _centre_row(centre: str, jobs: Sequence[Json], spent: float) -> Json:
+    waiting = [job for job in jobs if job["word"] != WORKING]
+    return {
+        "id": centre,
+        "name": centre or "not placed yet",
+        "asked": f"{len(jobs):,}",
+        "waiting": f"{len(waiting):,}",
+        "why": "; ".join(_reasons(waiting)),
+        "running": f"{len(jobs) - len(waiting):,}",
+        "cost": format_number(spent),
+    }
+
+
+def _reasons(waiting: Sequence[Json]) -> list[str]:
+    """Returns each state with the reason of the job that is first in the queue: "3 queued: number 1 in the queue:
+    waiting for free cores"."""
+    found = []
+    for word, count in Counter(job["word"] for job in waiting).items():
+        told = [job for job in waiting if job["word"] == word and job["detail"]]
+        first = min(told, key=lambda job: job["place"] or float("inf"), default={"detail": ""})
+        found.append(": ".join(filter(None, (f"{count:,} {word}", first["detail"]))))
+    return found
+
+
+def jobs_title(jobs: int) -> str:
+    return "Jobs" if jobs <= SHOWN_JOBS else f"Jobs: the first {SHOWN_JOBS:,} of {jobs:,}"
+
+
+def cost_of(session: Json) -> float:
+    charged = session.get("charged")
+    return float(session.get("in_flight") or 0) if charged is None else float(charged)
+
+
+def summary(jobs: Sequence[Json], cost: float, *, closed: bool, budget: float | None = None) -> str:
+    """Returns "2 of 3 jobs working, 1 queued · 1.25 of 20.00 credits so far"."""
+    spent = f"{format_number(cost)}{f' of {format_number(budget)}' if budget else ''} credits so far"
     if closed:
-        return f"Cluster closed · {format_number(cost)} credits so far"
-    working = sum(job["word"] == "working" for job in jobs)
-    others = [job["word"] for job in jobs if job["word"] != "working"]
+        return f"Cluster closed · {spent}"
+    working = sum(job["word"] == WORKING for job in jobs)
+    others = [job["word"] for job in jobs if job["word"] != WORKING]
     rest = "".join(f", {others.count(word)} {word}" for word in dict.fromkeys(others))
-    return f"{working} of {plural(len(jobs), 'job')} working{rest} · {format_number(cost)} credits so far"
+    return f"{working} of {plural(len(jobs), 'job')} working{rest} · {spent}"
 
 
 def why(first: Json) -> str:
@@ -66,7 +115,13 @@ def why(first: Json) -> str:
 
 
 def explain(
-    name: str, jobs: Sequence[Json], whole: Json, first: Json, notes: Sequence[tuple[datetime, str]], problem: str
+    name: str,
+    jobs: Sequence[Json],
+    whole: Json,
+    first: Json,
+    notes: Sequence[tuple[datetime, str]],
+    problem: str,
+    money: str = "",
 ) -> str:
     """Returns why this centre was chosen for all jobs (`whole`: the broker's placement of them together) or for the
     first, which was second, which were ruled out and why, what all cost, and what happened since."""
@@ -84,7 +139,7 @@ def explain(
         where = ", ".join(filter(None, (refusal["centre"], refusal.get("partition"))))
         lines.append(f"Not at {where}: {str(refusal['reason']).rstrip('.')}.")
     lines += [f"{job['name']}: {job['word']}" + (f", {job['detail']}" if job["detail"] else "") + "." for job in jobs]
-    lines += diary(notes)
+    lines += [*filter(None, [money]), *diary(notes)]
     return "\n".join([*lines, *([problem] if problem else [])])
 
 

@@ -31,9 +31,10 @@ export function standing(state, now, detached = false) {
 }
 
 /**
- * Makes the widget of one panel. `build` makes the panel's elements in `body` once, and returns what draws a state into them.
+ * Makes the widget of one panel. `build` makes the panel's elements in `body` once, and returns what draws a state into them; `saved`: no
+ * kernel stands behind the view any more.
  * @template {Shown} S
- * @param {(body: HTMLElement, model: Model) => (state: S) => void} build
+ * @param {(body: HTMLElement, model: Model) => (state: S, saved: boolean) => void} build
  */
 export function framed(build) {
   let views = 0; // of this model: anywidget loads the script once for each
@@ -43,18 +44,23 @@ export function framed(build) {
     const root = el.appendChild(node("div", "scnet"));
     const head = new Head(root);
     const update = build(root.appendChild(node("div", "scnet-body")), model);
+    let saved = false;
     let ahead = 0; // the broker's clock minus this browser's, if they differ by more than a trip takes
 
     function age() {
       const now = Date.now() + ahead;
       tick(root, now);
       // JupyterLab marks a view without a kernel behind it
-      head.age(model.get("state"), standing(model.get("state"), now, Boolean(root.closest(".jupyter-widgets-disconnected"))));
+      const how = standing(model.get("state"), now, Boolean(root.closest(".jupyter-widgets-disconnected")));
+      head.age(model.get("state"), how);
+      if (how.saved === saved) return;
+      saved = how.saved;
+      update(model.get("state"), saved);
     }
 
     function show() {
       head.problem(model.get("state").problem);
-      update(model.get("state"));
+      update(model.get("state"), saved);
       age();
     }
 
@@ -118,8 +124,9 @@ class Head {
     put(this.asof, how.asof);
     this.asof.title = how.title;
     put(this.summary, state.summary);
-    if (this.live.textContent === state.summary || performance.now() - this.spoken <= SPEAK_MS) return;
-    put(this.live, state.summary);
+    const words = [state.summary, state.problem?.title].filter(Boolean).join(". ");
+    if (this.live.textContent === words || performance.now() - this.spoken <= SPEAK_MS) return;
+    put(this.live, words);
     this.spoken = performance.now();
   }
 }

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from ...display import centre_status, charts, endings
+from ...display import centre_status, charts, endings, waits
 from ...display.endings import look_of
 from ...display.session_states import ON_NODE, UNKNOWN, Look, stoppable
 from ...errors import ScnetError
@@ -23,17 +23,6 @@ CENTRE_STATES: Mapping[str, Look] = {
     "up": Look("good", "●", "up"),
     "stale": Look("warn", "▲", "stale"),
     "down": Look("bad", "■", "down"),
-}
-REASONS: Mapping[str, str] = {
-    "Resources": "waiting for free cores",
-    "Priority": "other jobs have priority",
-    "Dependency": "waiting for another job",
-    "BeginTime": "waiting for its start time",
-    "QOSMaxJobsPerUserLimit": "you have as many jobs there as the centre allows",
-    "AssocMaxJobsLimit": "you have as many jobs there as the centre allows",
-    "ReqNodeNotAvail": "its nodes are reserved or down",
-    "PartitionDown": "the partition is closed",
-    "None": "",
 }
 CHART = (420, 120)  # width and height
 # before the first answer
@@ -137,10 +126,7 @@ def _line(session: Json) -> str:
         return f"The session's state is unknown ({session.get('unknown_why') or 'no answer'}); the session is kept."
     if session["state"] in ON_NODE:
         return f"on {session['node']}" if session.get("node") else ""
-    reason = str(session.get("reason") or "")
-    words = REASONS.get(reason, reason)
-    place = session.get("place_in_queue")
-    return ": ".join(filter(None, (f"number {place} in the queue" if place else "", words)))
+    return waits.why(session)
 
 
 def balance_row(balance: Json) -> Json:

@@ -17,8 +17,8 @@ from jupyterhub.handlers.base import BaseHandler, UserUrlHandler
 from jupyterhub.handlers.pages import HomeHandler
 from tornado import web
 
-from ...display import endings, times
-from ...display.session_states import BAD, GOOD, stoppable
+from ...display import endings, times, waits
+from ...display.session_states import BAD, GOOD, WITHOUT_NODE, progress, stoppable
 from ...errors import ScnetError
 from ...units import format_number
 from . import formats
@@ -31,6 +31,7 @@ RECENT = timedelta(days=1)  # a failed batch job stays visible for this time
 TONES = {GOOD: "up", BAD: "down"}
 MOST = 2000  # the most sessions that one click stops
 AT_ONCE = 8  # concurrent stops
+_DASHBOARD = re.compile(r"(?:/[\w.~%@+-]+)*/user(?:/[\w.~%@+-]+){1,2}/proxy/\d{1,5}/status", re.ASCII)
 _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 
 
@@ -76,21 +77,48 @@ def _group(one: Facts) -> tuple[str, str]:
 
 
 def other(jobs: list[Facts], zone: tzinfo) -> Json:
+    jobs = sorted(jobs, key=lambda one: -progress(str(one["state"])))
     first = min(jobs, key=lambda one: str(one["created_at"]))
-    words = [endings.outcome(one) for one in jobs]
-    states = [word if len(jobs) == 1 else f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
     since = first["started_at"] or first["created_at"]
     return {
         "kind": KINDS[str(first["kind"])], "name": _group(first)[1] if first["kind"] == "dask" else str(first["name"]),
-        "state": ", ".join(states), "tone": TONES.get(endings.look_of(jobs[0]).tone, "stale"),
-        "since": formats.timed(since, zone), "since_iso": str(since),
-        "centre": ", ".join(dict.fromkeys(str(one["centre_name"] or one["centre"] or "being placed") for one in jobs)),
-        "size": _size(jobs), "cause": endings.cause(first) if not first["live"] else str(first["reason"] or ""),
+        "state": _states(jobs) if len(jobs) > 1 else endings.outcome(first),
+        "tone": TONES.get(endings.look_of(jobs[0]).tone, "stale"), "since": formats.timed(since, zone),
+        "since_iso": str(since), "centre": _centres(jobs), "size": _size(jobs),
+        "cause": _waiting(jobs) if first["live"] else endings.cause(first),
+        "dashboard": next(filter(None, (_dashboard(one) for one in jobs)), ""),
         "log": endings.log_end(first), "stops": [str(one["id"]) for one in jobs if stoppable(one)],
         "cost": format_number(
             sum(float(one["in_flight"] if one["charged"] is None else one["charged"]) for one in jobs)
         ),
     }  # fmt: skip
+
+
+def _states(jobs: list[Facts]) -> str:
+    """Returns "2 running, 1 queued"."""
+    words = [endings.outcome(one) for one in jobs]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+
+
+def _centres(jobs: list[Facts]) -> str:
+    """Returns "Alpha" for one centre, "Alpha: 2 running, 1 queued; Beta: 1 queued" for several."""
+    at: dict[str, list[Facts]] = {}
+    for one in jobs:
+        at.setdefault(str(one["centre_name"] or one["centre"] or "being placed"), []).append(one)
+    return "; ".join(at) if len(at) == 1 else "; ".join(f"{centre}: {_states(some)}" for centre, some in at.items())
+
+
+def _waiting(jobs: list[Facts]) -> str:
+    """Returns why the job waits that is first in its queue; "" if none waits, or the reason is not known."""
+    found = [one for one in jobs if one["state"] in WITHOUT_NODE and waits.why(one)]
+    first = min(found, key=lambda one: int(one.get("place_in_queue") or MOST), default=None)
+    return waits.why(first) if first else ""
+
+
+def _dashboard(one: Facts) -> str:
+    """Returns the path of the session's dashboard, if it is one behind the person's own server."""
+    path = str(one.get("dashboard") or "")
+    return path if one["live"] and _DASHBOARD.fullmatch(path) else ""
 
 
 def _size(jobs: list[Facts]) -> str:

@@ -34,6 +34,10 @@ class Flown(NamedTuple):
         """Returns the sum of all unpaid amounts."""
         return Amount(sum(self.unpaid.values()))
 
+    def per_hour(self, session: str) -> Amount | None:
+        """Returns the hourly cost of that session; None if it does not run, or has no price."""
+        return Amount(self.hourly[session]) if session in self.hourly else None
+
 
 def flown(tx: Tx, states: CentreStates, rows: Sequence[OpenRow], now: datetime, month: datetime) -> Flown:
     """Estimates as of `now`; `month` is when this month began. `used` may exceed the hold, if a lease could not be

@@ -72,13 +72,14 @@ class Reports:
         events = session_rows.events_of(tx, [session.id for session, _ in rows])
         ended = [session.id for session, _ in rows if not session.live]
         codes = usage_rows.exit_codes(tx, ended) if ended else {}
-        unpaid = self.flown(tx, [open_session_rows.open_row(row) for row in rows]).unpaid
+        flights = self.flown(tx, [open_session_rows.open_row(row) for row in rows])
         found = [
             documents.session(
                 row,
                 self.states.centres.get(row.copy.centre),
                 events[row.session.id],
-                Amount(unpaid[row.session.id]),
+                Amount(flights.unpaid[row.session.id]),
+                flights.per_hour(row.session.id),
                 warnings=self.warnings(*row),
             )
             | {"exit_code": codes.get(row.session.id, "")}

@@ -187,7 +187,8 @@ class FakeBroker:
             "id": key, "kind": body["kind"], "name": body["name"], "state": "queued", "cores": body.get("cores", 1),
             "gpus": body.get("gpus", 0),
             "centre": best["centre"], "centre_name": best["centre_name"], "why": placement["reason"], "node": "",
-            "in_flight": 0.25, "reason": "Resources", "place_in_queue": 1, "walltime_s": 3600, "placement": placement,
+            "in_flight": 0.25, "per_hour": None, "reason": "Resources", "place_in_queue": 1, "walltime_s": 3600,
+            "placement": placement,
             "created_at": _iso(),
         }  # fmt: skip
         self.sessions[key], self.payloads[key] = session, body
@@ -211,7 +212,9 @@ class FakeBroker:
                 argv, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=folder
             )
         self.processes[key] = process
-        self.update(key, state="ready", node="node-1", reason="", place_in_queue=0)
+        self.update(
+            key, state="ready", node="node-1", reason="", place_in_queue=0, per_hour=0.8 * self.sessions[key]["cores"]
+        )
         threading.Thread(target=self._until_it_ends, args=(key, process), daemon=True).start()
 
     def _until_it_ends(self, key: str, process: subprocess.Popen[bytes]) -> None:
@@ -225,7 +228,10 @@ class FakeBroker:
             else f"The job failed (exit {code})."
         )
         with self.changed:
-            self.update(key, state="charged", live=False, end_reason=words, ended_at=_iso(), charged=0.5, in_flight=0.0)
+            self.update(
+                key, state="charged", live=False, end_reason=words, ended_at=_iso(), charged=0.5, in_flight=0.0,
+                per_hour=None,
+            )  # fmt: skip
             self.changed.notify_all()
 
     def lab(self, key: str = "lab", **changes: Any) -> Json:

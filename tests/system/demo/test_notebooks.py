@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+
+from scnet_hub.units import format_number
 
 from .conftest import Running, eventually
 from .test_main_job import in_lab
@@ -17,6 +20,13 @@ import scnet_hub as scnet
 cluster = scnet.dask(cores=1, walltime="10m")
 client = cluster.get_client()
 print(client.submit(sum, [1, 2, 3]).result(timeout=60), cluster.dashboard_link)
+"""
+MONEY = """
+import time
+end = time.monotonic() + 60
+while " last " not in cluster.money() and time.monotonic() < end:
+    time.sleep(0.2)
+print(cluster.money())
 """
 
 
@@ -45,6 +55,10 @@ async def test_the_dask_dashboard_is_behind_the_hub_and_only_for_its_owner(demo:
     assert result == "6" and link.startswith(f"{demo.url}/user/ada/proxy/")
     page = await browser.http.get(link)
     assert page.status_code == 200 and "bokeh" in page.text.lower()
+    assert f'href="{urlsplit(link).path}"' in (await browser.http.get("/hub/home")).text
+    said = await kernel.run(MONEY)
+    hourly = sum(one["per_hour"] for one in demo.operator.sessions() if one["kind"] == "dask")
+    assert said.startswith(f"{format_number(hourly)} credits an hour. At this size the credits of "), said
     other = await in_lab(demo, "grace")
     assert (await other.http.get(link)).status_code in (403, 404)
     await other.stop()

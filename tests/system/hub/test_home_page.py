@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from scnet_hub.display.endings import TAIL
 from scnet_hub.hub.views.home import view
@@ -71,6 +72,38 @@ def test_a_dask_cluster_is_one_line_and_a_batch_job_that_failed_stays_for_a_day(
     assert found["dask-3f2a"]["state"] == "2 running, 1 queued" and found["dask-3f2a"]["stops"] == ["d0", "d1", "d2"]
     assert found["train-x"]["state"] == "failed" and found["train-x"]["cause"] == "The job failed with exit code 3."
     assert found["train-x"]["stops"] == []
+
+
+def test_a_cluster_says_where_its_jobs_are_why_they_wait_and_where_its_dashboard_is() -> None:
+    path = "/user/ada/proxy/8787/status"
+    jobs = [
+        session(id="d0", kind="dask", name="ocean-0", dashboard=path),
+        session(id="d1", kind="dask", name="ocean-1", state="queued", place_in_queue=7, reason="Priority"),
+        session(id="d2", kind="dask", name="ocean-2", state="queued", place_in_queue=3, reason="Resources"),
+        session(id="d3", kind="dask", name="ocean-3", centre_name="Beta", place_in_queue=1),
+    ]
+    (found,) = view(jobs, AT, UTC)["others"]
+    assert found["centre"] == "Alpha: 1 running, 2 queued; Beta: 1 running"
+    assert found["cause"] == "number 3 in the queue: waiting for free cores"
+    assert (found["state"], found["tone"]) == ("2 running, 2 queued", "up")
+    assert (found["dashboard"], found["cost"], found["size"]) == (path, "2.00", "4 cores")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/user/ada/gpu/proxy/8787/status", True),
+        ("/jupyter/user/ada%40x/proxy/8787/status", True),
+        ("//evil.example/user/ada/proxy/8787/status", False),
+        ("javascript:alert(1)", False),
+        ("https://evil.example/user/ada/proxy/8787/status", False),
+        ("/user/ada/proxy/8787/status\n", False),
+        ("/hub/logout?/user/ada/proxy/8787/status", False),
+    ],
+)
+def test_a_dashboard_is_a_path_behind_a_persons_server_and_nothing_else(path: str, shown: bool) -> None:
+    (found,) = view([session(kind="dask", name="ocean-0", dashboard=path)], AT, UTC)["others"]
+    assert found["dashboard"] == (path if shown else "")
 
 
 @pytest.fixture
@@ -135,13 +168,60 @@ def test_a_lab_that_was_killed_says_why_and_its_address_leads_to_the_hub(tmp_pat
 def stop_by_hand(hub: LabHub) -> None:
     """In Chromium: the name stays, the state says "Stopping…", and Start is there only once it is over."""
     with chromium_page() as page, closing(hub.browser("ada")) as ada:
-        names = [*ada.cookies.jar]
-        page.context.add_cookies(
-            [{"name": one.name, "value": str(one.value), "domain": "127.0.0.1", "path": one.path} for one in names]
-        )
+        signed_in(page, ada)
         page.goto(hub.url.removesuffix("api/") + "home", wait_until="networkidle")
         row = page.locator('tr[data-server-name="work"]')
         row.get_by_role("button", name="Stop").click()
         expect(row.get_by_text("work", exact=True)).to_be_visible()
         expect(row.get_by_role("link", name="Start")).to_be_visible()
         expect(row.get_by_text(re.compile("Running|Stopping"))).to_have_count(0)
+
+
+def test_clusters_on_the_page_stay_current_but_not_under_a_persons_hands(tmp_path: Path, broker: LabBroker) -> None:
+    hub = LabHub(tmp_path, broker)
+    hub.start()
+    try:
+        with chromium_page() as page, closing(hub.browser("ada")) as ada:
+            signed_in(page, ada)
+            page.clock.install()
+            page.goto(hub.url.removesuffix("api/") + "home", wait_until="networkidle")
+            others = page.locator("#others")
+            expect(others.get_by_role("row")).to_have_count(0)
+            made = [
+                broker.session(kind="dask", name=f"ocean-{n}", dashboard="/user/ada/proxy/8787/status")["id"]
+                for n in range(2)
+            ]
+            page.clock.fast_forward(10_000)
+            expect(others.get_by_role("row", name="ocean")).to_contain_text("2 queued")
+            link = others.get_by_role("link", name="dashboard")
+            expect(link).to_have_attribute("href", "/user/ada/proxy/8787/status")
+            broker.move(made[0], state="ready", started_at=NOW)
+            page.clock.fast_forward(10_000)
+            expect(others).to_contain_text("1 running, 1 queued")
+            link.focus()
+            broker.move(made[1], state="ready", started_at=NOW)
+            page.clock.fast_forward(10_000)
+            page.evaluate("document.activeElement.blur()")
+            expect(others).to_contain_text("1 running, 1 queued")
+            broker.away = True
+            page.clock.fast_forward(10_000)
+            expect(others.get_by_role("note")).to_contain_text("can't be shown at the moment")
+            expect(others.get_by_role("row", name="ocean")).to_contain_text("1 running, 1 queued")
+            broker.away = False
+            page.clock.fast_forward(10_000)
+            expect(others).to_contain_text("2 running")
+            expect(others.get_by_role("note")).to_have_count(0)
+            others.get_by_role("button", name="Stop ocean").click()
+            expect(page.locator("#others").get_by_role("row")).to_have_count(0)
+            assert {f"stop {one}" for one in made} <= set(broker.calls)
+    finally:
+        hub.stop()
+
+
+def signed_in(page: Page, person: httpx.Client) -> None:
+    page.context.add_cookies(
+        [
+            {"name": one.name, "value": str(one.value), "domain": "127.0.0.1", "path": one.path}
+            for one in person.cookies.jar
+        ]
+    )

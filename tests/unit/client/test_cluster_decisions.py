@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scnet_hub.client.clusters import summary
-from scnet_hub.client.clusters.network import dashboard_link, listening_host, own_centre
+from scnet_hub.client.clusters.network import dashboard_link, dashboard_path, listening_host, own_centre
 from scnet_hub.client.clusters.repair import SETTLED, Action, Budget, Facts, relief_due, verdict
 from scnet_hub.client.clusters.sizes import Size, split, surplus
 from scnet_hub.client.clusters.submitter import Submitter
@@ -148,7 +148,8 @@ def test_workers_go_where_they_reach_the_scheduler() -> None:
 def test_the_dashboard_goes_through_the_hub():
     prefix = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
     assert dashboard_link(8787, {}) == "http://127.0.0.1:8787/status"
-    assert dashboard_link(8787, prefix) == "/user/ada/proxy/8787/status"
+    assert dashboard_link(8787, prefix) == dashboard_path(8787, prefix) == "/user/ada/proxy/8787/status"
+    assert dashboard_path(8787, {}) == ""
     public = prefix | {"JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}
     assert dashboard_link(8787, public) == "https://hub.example/user/ada/proxy/8787/status"
     assert dashboard_link(8787, prefix | {"JUPYTERHUB_HOST": "https://ada.hub.example"}).startswith(
@@ -188,3 +189,28 @@ def test_explain_tells_the_choice_the_runner_up_and_the_refusals():
         "Not at gamma, gpu: it is down.",
         "12:00:05 UTC  Something happened.",
     ]
+
+
+def test_a_centres_row_counts_what_waits_and_why_and_costs_add_up() -> None:
+    queued = s.session(state="queued", node="", in_flight=0.0, reason="Resources")
+    jobs = [
+        summary.job_row("d-0", s.session(in_flight=0.4), Size(2), connected=True),
+        summary.job_row("d-1", queued | {"place_in_queue": 7}, Size(2), connected=False),
+        summary.job_row("d-2", queued | {"place_in_queue": 3}, Size(2), connected=False),
+        summary.job_row("d-3", s.session(centre_name="Beta"), Size(2), connected=False),
+        summary.job_row("d-4", {}, Size(2), connected=False, waiting="The broker does not answer."),
+    ]
+    ended = s.session(centre_name="Gamma", live=False, charged=1.0, in_flight=0.0)
+    rows = summary.centre_rows(jobs, [s.session(in_flight=0.4), s.session(centre_name="Beta", in_flight=0.1), ended])
+    assert [[row[key] for key in ("name", "asked", "waiting", "running", "cost", "why")] for row in rows] == [
+        ["Alpha", "3", "2", "1", "0.40", "2 queued: number 3 in the queue: waiting for free cores"],
+        ["Beta", "1", "1", "0", "0.10", "1 starting its worker: on a-node-3"],
+        ["not placed yet", "1", "1", "0", "0.00", "1 not submitted yet: The broker does not answer."],
+        ["Gamma", "0", "0", "0", "1.00", ""],
+    ]
+
+
+def test_the_summary_names_the_budget_and_a_long_list_says_how_many_jobs_there_are() -> None:
+    assert summary.summary([], 4.2, closed=False, budget=20) == "0 of 0 jobs working · 4.20 of 20.00 credits so far"
+    assert summary.summary([], 4.2, closed=True) == "Cluster closed · 4.20 credits so far"
+    assert (summary.jobs_title(100), summary.jobs_title(1000)) == ("Jobs", "Jobs: the first 100 of 1,000")

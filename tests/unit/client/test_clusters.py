@@ -91,6 +91,15 @@ def test_what_is_posted_is_a_plain_python_and_no_secret_on_the_command_line(brok
     assert second["centre"] == "alpha" and second["name"] != first["name"]
 
 
+def test_its_jobs_name_the_dashboard_for_the_hubs_page(broker, make, monkeypatch):
+    broker.hold = True
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/gpu/")
+    cluster = make(cores=1)
+    (sent,) = broker.payloads.values()
+    assert sent["dashboard"] == cluster.dashboard_link
+    assert sent["dashboard"].startswith("/user/ada/gpu/proxy/") and sent["dashboard"].endswith("/status")
+
+
 def test_all_jobs_are_placed_together_and_their_cost_is_told(broker, make):
     broker.hold = True
     cluster = make(cores=3)

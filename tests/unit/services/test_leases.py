@@ -416,6 +416,12 @@ async def test_what_runs_over_its_hold_is_in_flight_and_no_more_available(hall: 
     assert (told["settled"], told["in_flight"], told["held"], told["available"]) == (0, 13.5, 0, -3.5)
     (session,) = await hall.fed.reports.sessions([await hall.row()])
     assert (session["in_flight"], session["held"], session["leased_until"]) == (13.5, 0, "2026-11-02T09:58:00.000Z")
+    assert session["per_hour"] == told["per_hour"] == 9
+
+
+async def test_a_session_that_waits_or_has_ended_costs_nothing_an_hour_that_is_known(hall: Hall) -> None:
+    waits = await hall.start("w")
+    assert [one["per_hour"] for one in await hall.fed.reports.sessions([waits])] == [None]
 
 
 async def test_at_a_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ran(world: World) -> None:

@@ -32,7 +32,7 @@ def session(now: datetime = NOW, **changes: Any) -> Json:
         "reason": "", "why": "starts now", "unknown_since": None, "unknown_why": "", "end_reason": "",
         "created_at": iso(-900, now), "submitted_at": iso(-899, now), "started_at": iso(-890, now),
         "ready_at": iso(-880, now), "ended_at": None, "expires_at": iso(2710, now), "held": 1.2, "in_flight": 0.4,
-        "charged": None, "events": [],
+        "per_hour": 1.6, "charged": None, "events": [],
     }  # fmt: skip
     return base | changes
 
@@ -91,7 +91,7 @@ def centres(now: datetime = NOW) -> list[Json]:
 
 
 def sessions(now: datetime = NOW) -> list[Json]:
-    waiting = {"node": "", "started_at": None, "ready_at": None, "expires_at": None, "in_flight": 0.0}
+    waiting = {"node": "", "started_at": None, "ready_at": None, "expires_at": None, "in_flight": 0.0, "per_hour": None}
     return [
         session(now),
         session(now, id="q1", kind="dask", name="dask-3f2a-1", state="queued", cores=4, reason="Resources",
@@ -104,3 +104,34 @@ def sessions(now: datetime = NOW) -> list[Json]:
         end_reason="Stopped on request.",
                 ended_at=iso(-100, now), expires_at=None, in_flight=0.0, charged=1.0625, created_at=iso(-5000, now)),
     ]  # fmt: skip
+
+
+def cluster(now: datetime = NOW, **changes: Any) -> Json:
+    """The state of a Dask cluster's view: two centres, one job that works and two that wait."""
+    waits = {
+        "tone": "wait", "icon": "○", "word": "queued", "detail": "number 3 in the queue: waiting for free cores",
+        "workers": "0 of 1", "cost": "0.00",
+    }  # fmt: skip
+    works = {"tone": "good", "icon": "●", "word": "working", "detail": "on a-node-1", "workers": "1 of 1"}
+    base = {
+        "name": "ocean", "why": "Alpha: 1 of 3 jobs would start now, the others in about 20 min.",
+        "money": "1.60 credits an hour, 4.80 when all 3 jobs run. At this size the credits of Monsoon ensembles last "
+        "until 25 Nov 14:30 UTC, if everything else that runs continues.",
+        "dashboard": "/user/ada/proxy/8787/status", "notes": ["12:00:00 UTC  Scaled from 1 to 3 jobs in the view."],
+        "centres": [
+            {"id": "Alpha", "name": "Alpha", "asked": "2", "waiting": "1", "running": "1", "cost": "0.40",
+             "why": "1 queued: number 3 in the queue: waiting for free cores"},
+            {"id": "Beta", "name": "Beta", "asked": "1", "waiting": "1", "running": "0", "cost": "1.06",
+             "why": "1 queued"},
+        ],
+        "jobs": [
+            {"id": "ocean-0", "name": "ocean-0", "size": "4 cores", "centre": "Alpha", **works, "cost": "0.40"},
+            {"id": "ocean-1", "name": "ocean-1", "size": "4 cores", "centre": "Alpha", **waits},
+            {"id": "ocean-2", "name": "ocean-2", "size": "4 cores", "centre": "Beta", **waits, "detail": ""},
+        ],
+        "jobs_title": "Jobs", "controls": {"jobs": 3, "adaptive": None, "most": 1000, "acted": 0},
+    }  # fmt: skip
+    return {
+        "cluster": base | changes, "summary": "1 of 3 jobs working, 2 queued · 1.46 of 20.00 credits so far",
+        "problem": None, "closed": False, "moving": True, "now": iso(0, now),
+    }  # fmt: skip

@@ -142,13 +142,70 @@ def test_names_are_text_not_markup(page: sync_api.Page) -> None:
     assert page.get_by_text(evil).count() == 3
 
 
-@pytest.mark.parametrize("name", ["overview", "centres", "sessions"])
+@pytest.fixture
+def cluster(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
+    made = browser.new_page(viewport={"width": 980, "height": 720})
+    problems: list[str] = []
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.set_content(page_of("cluster", s.cluster(datetime.now(UTC))))
+    made.wait_for_function("window.drawn")
+    yield made
+    assert problems == []
+    made.close()
+
+
+def test_a_cluster_is_scaled_adapted_and_stopped_by_keys_alone(cluster: sync_api.Page) -> None:
+    for key in (
+        "Tab",
+        "Tab",
+        "8",
+        "Enter",
+    ):  # the link to the dashboard, then the field for jobs, whose text is selected
+        cluster.keyboard.press(key)
+    assert said(cluster, "scale") == [{"say": "scale", "jobs": 8}]
+    cluster.get_by_role("spinbutton", name="to", exact=True).fill("12")
+    cluster.get_by_role("button", name="Adapt cluster ocean").press("Enter")
+    assert said(cluster, "adapt") == [{"say": "adapt", "minimum": 0, "maximum": 12}]
+    cluster.get_by_role("button", name="Stop cluster ocean", exact=True).press("Enter")
+    cluster.keyboard.press("Escape")
+    assert said(cluster, "stop") == []
+    cluster.get_by_role("button", name="Stop cluster ocean", exact=True).press("Enter")
+    cluster.get_by_role("button", name="Yes, stop cluster ocean").press("Enter")
+    assert said(cluster, "stop") == [{"say": "stop"}]
+
+
+def test_a_refused_size_is_a_sentence_that_is_also_spoken(cluster: sync_api.Page) -> None:
+    words = "1,000,000 jobs are too many: a cluster has at most 1,000."
+    shown = s.cluster(datetime.now(UTC)) | {"problem": {"title": words, "hint": "Make jobs larger."}}
+    cluster.clock.install()
+    news(cluster, shown)
+    assert cluster.locator("[aria-live]").count() == 1
+    sync_api.expect(cluster.locator(".scnet-problem")).to_have_text(f"{words} Make jobs larger.")
+    cluster.clock.fast_forward(11_000)
+    sync_api.expect(cluster.get_by_role("status")).to_have_text(f"{shown['summary']}. {words}")
+
+
+def test_a_cluster_without_a_kernel_has_no_live_controls_and_says_why(cluster: sync_api.Page) -> None:
+    group = cluster.get_by_role("group", name="Size of cluster ocean")
+    scale = cluster.get_by_role("button", name="Scale cluster ocean")
+    sync_api.expect(scale).to_be_enabled()
+    cluster.evaluate("document.body.classList.add('jupyter-widgets-disconnected')")
+    sync_api.expect(scale).to_be_disabled()
+    sync_api.expect(group).to_have_accessible_description("No kernel answers this view any more. Run the cell again.")
+    cluster.evaluate("document.body.classList.remove('jupyter-widgets-disconnected')")
+    sync_api.expect(scale).to_be_enabled()
+    news(cluster, s.cluster(datetime.now(UTC), jobs=[], centres=[]) | {"closed": True})
+    sync_api.expect(scale).to_be_disabled()
+    sync_api.expect(group).to_have_accessible_description("The cluster is closed. Start another with scnet.dask().")
+
+
+@pytest.mark.parametrize("name", ["overview", "centres", "sessions", "cluster"])
 def test_on_a_narrow_screen_a_wide_table_scrolls_and_the_page_does_not(browser: sync_api.Browser, name: str) -> None:
     made = browser.new_page(viewport={"width": 390, "height": 700})
-    made.set_content(page_of(name, now_state()))
+    made.set_content(page_of(name, s.cluster(datetime.now(UTC)) if name == "cluster" else now_state()))
     made.wait_for_function("window.drawn")
     assert made.evaluate("document.documentElement.scrollWidth") == 390
-    sync_api.expect(made.get_by_role("table")).to_have_count(2 if name == "overview" else 1)
+    sync_api.expect(made.get_by_role("table")).to_have_count(2 if name in ("overview", "cluster") else 1)
     for button in made.get_by_role("button", name="Stop").all():
         box = button.bounding_box()
         assert box and box["x"] + box["width"] <= 390, "in reach without scrolling"

@@ -21,16 +21,6 @@ from tests.builders.node import run_node
 from . import samples as s
 
 HERE = Path(__file__).parent
-CLUSTER = {
-    "cluster": {
-        "name": "c1", "why": "Alpha starts it now.", "dashboard": "/user/ada/proxy/8787/status",
-        "notes": ["12:00 started"],
-        "jobs": [{"id": "j1", "name": "dask-1", "size": "4 cores", "centre": "Alpha", "tone": "good", "icon": "●",
-        "word": "running",
-                  "detail": "on a-node-1", "workers": "2", "cost": "0.40"}],
-    },
-    "summary": "1 job, 2 workers", "problem": None, "closed": False, "moving": False, "now": s.iso(0),
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -40,7 +30,7 @@ def shown() -> Iterator[dict[str, Any]]:
         now = datetime.now(UTC)
         broker.centres, broker.sessions = s.centres(now), {one["id"]: one for one in s.sessions(now)}
         made = {name: panels.panel(name, client=client) for name in panels.names()}
-        yield {**made, "cluster": ClusterView(CLUSTER)}
+        yield {**made, "cluster": ClusterView(s.cluster())}
         for one in made.values():
             one.close()
 
