@@ -53,7 +53,8 @@ class JobRequest:
     so many cores); `centre` and `partition` pin the place ("" = best); `centres` are those that are allowed (empty:
     all) and `max_price` is the most that an hour may cost, in credits, by the person's wish or the project's rules;
     `near` is the centre where their files are ("": not known); `name` is the person's own label (the JupyterHub server
-    name for kind "lab")."""
+    name for kind "lab"); `second_chance` tells whether a job that does not start is also submitted elsewhere
+    (`domain/sessions/movable.py`)."""
 
     person: str
     project: str
@@ -67,6 +68,7 @@ class JobRequest:
     walltime: timedelta = timedelta(hours=1)
     app: str = ""
     dataset: str = ""
+    second_chance: str = "auto"
     centre: str = ""
     partition: str = ""
     centres: tuple[str, ...] = ()
