@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
-ASKS_FOR = 1800.0  # seconds for which a job asks whether it may begin
 PROBLEM = "application/problem+json"  # only the broker refuses with this type
 
 
@@ -76,10 +75,9 @@ def in_background(start: Json, *, node: str) -> None:
     os.wait()
 
 
-def may_begin(start: Json, *, node: str, patience: float = ASKS_FOR) -> bool:
-    """Asks the broker whether this job is the first of its session to start, and blocks until the broker answers. The
-    broker gives the same job the same answer again. Raises TimeoutError if there is no answer for `patience` seconds:
-    without one the job must not guess, because the program may already run elsewhere."""
+def may_begin(start: Json, *, node: str, patience: float) -> bool:
+    """Asks the broker whether this job is the first of its session to start, and blocks until the broker answers: a job
+    that was the first remains so, and may ask again. Raises TimeoutError after `patience` seconds."""
     return tell(start, started(node), patience=patience)
 
 

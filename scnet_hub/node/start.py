@@ -22,6 +22,7 @@ from . import call_home, log_ceiling, packages
 
 Json = dict[str, Any]
 ASK_FIRST = "ask-first"  # as in domain/sessions/start_file.py
+ASKS_FOR = 1800.0  # seconds
 UNANSWERED = 75  # the exit code of a job that got no answer: EX_TEMPFAIL of sysexits.h
 
 
@@ -133,16 +134,15 @@ def program(argv: list[str], files: dict[str, str], python: str) -> list[str]:
     return [first, *argv[1:]]
 
 
-def ask_to_begin(start: Json) -> None:
-    """Returns if this job is the first of its session to start. Exits if it is not, or if the broker does not
-    answer."""
+def ask_to_begin(start: Json, patience: float = ASKS_FOR) -> None:
+    """Returns if this job is the first of its session to start. Exits if it is not, or if the broker gives no answer
+    for `patience` seconds: the program may run elsewhere already, so the job must not guess."""
     try:
-        first = call_home.may_begin(start, node=call_home.node_name())
+        first = call_home.may_begin(start, node=call_home.node_name(), patience=patience)
     except TimeoutError:
-        minutes = call_home.ASKS_FOR / 60
         print(
-            f"This job was also submitted elsewhere, and the hub did not answer for {minutes:.0f} min whether it runs "
-            "there. Not started.",
+            f"This job was also submitted elsewhere, and the hub did not answer for {patience / 60:.0f} min whether it "
+            "runs there. Not started.",
             file=sys.stderr,
         )
         sys.exit(UNANSWERED)

@@ -273,7 +273,7 @@ async def test_in_any_order_of_starts_outages_and_restarts_a_program_runs_once(
     row = await world.submit()
 
     async def frees(name: str) -> None:
-        await asyncio.sleep(dice.uniform(0.5, 6))
+        await asyncio.sleep(dice.uniform(2.5, 5))
         await world.free(name, jobs[name])
 
     async def breaks(name: str) -> None:
