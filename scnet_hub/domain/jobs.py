@@ -201,9 +201,9 @@ class PartitionLoad:
     same nodes only where the scheduler reports them). `running` and `waiting` are its jobs where the scheduler reports
     their limits; `waiting` in its own order, the first to start at the front, and no longer than needed. `reserves` is
     the number of jobs that can't start for which the scheduler reserves places (None: all that it looks at); `backfill`
-    is when it looks for holes. A job takes `core_unit` cores of a node at once, or a multiple of it: two where each
-    core has two threads that are reported as cores. With each node it takes at least `node_gpus` GPUs, requested or
-    not: all of them where nodes are not shared."""
+    is when it looks for holes, and `keeps_nodes` tells whether it reserves nodes as a whole. A job takes `core_unit`
+    cores of a node at once, or a multiple of it: two where each core has two threads that are reported as cores. With
+    each node it takes at least `node_gpus` GPUs, requested or not: all of them where nodes are not shared."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -216,6 +216,7 @@ class PartitionLoad:
     waiting: tuple[Waiting, ...] = ()
     reserves: int | None = None
     backfill: Backfill | None = None
+    keeps_nodes: bool = False
     core_unit: int = 1
     node_gpus: int = 0
 

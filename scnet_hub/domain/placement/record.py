@@ -199,7 +199,8 @@ def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
     looks = load.backfill
     given = {"given": [load.core_unit, load.node_gpus]} if (load.core_unit, load.node_gpus) != (1, 0) else {}
     passes = {"backfill": [_seconds(looks.last - taken_at), _seconds(looks.every), looks.depth]} if looks else {}
-    return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes, **given}
+    keeps = {"keeps_nodes": True} if load.keeps_nodes else {}
+    return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes, **given, **keeps}
 
 
 def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
@@ -208,7 +209,7 @@ def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
     core_unit, node_gpus = document.get("given", (1, 0))
     return PartitionLoad(
         name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up,
-        reserves=reserves, core_unit=core_unit, node_gpus=node_gpus,
+        reserves=reserves, core_unit=core_unit, node_gpus=node_gpus, keeps_nodes=document.get("keeps_nodes", False),
         max_walltime=None if limit is None else limit * MICROSECOND,
         nodes=tuple(NodeLoad(**dict(zip(_NODE_FIELDS, _whole(row, _NODE), strict=True))) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),

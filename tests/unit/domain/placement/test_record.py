@@ -43,7 +43,7 @@ LOADS = st.builds(
     PartitionLoad,
     name=WORDS, nodes=st.lists(NODES, max_size=3).map(tuple), queued_jobs=COUNTS, queued_cores=COUNTS,
     running_jobs=COUNTS, max_walltime=st.none() | SPANS, up=st.booleans(), reserves=st.none() | COUNTS,
-    core_unit=st.integers(1, 128), node_gpus=st.integers(0, 8),
+    core_unit=st.integers(1, 128), node_gpus=st.integers(0, 8), keeps_nodes=st.booleans(),
     backfill=st.none() | st.builds(Backfill, last=TIMES, every=st.just(timedelta(seconds=30)),
     depth=st.none() | COUNTS),
     running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, node=WORDS),
