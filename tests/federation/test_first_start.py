@@ -158,8 +158,13 @@ async def test_copies_that_start_while_the_broker_is_away_wait_and_one_begins(
     await world.passes(LONG)
     assert first.runs_of(row) == []
     first.answers.set()
-    await over(world, row)
-    assert len(first.runs_of(row)) == 1
+    charged = await over(world, row)
+    assert first.runs_of(row) == [charged.copy.centre]
+    lost = next(one.copy for one in await world.copies(row.session.id) if not one.leads)
+    assert lost.started_at and lost.used  # it waited there for the answer, which its owner does not pay
+    assert charged.session.charged == charged.copy.used
+    entries = await world.federation.db.run(entry_rows.newest, "p")
+    assert [entry.kind for _, entry in entries if entry.session == row.session.id].count("charge") == 1
 
 
 async def test_a_job_that_is_alone_begins_without_the_broker(world: World, first: FirstProcess) -> None:

@@ -60,7 +60,8 @@ def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]
         if not kind.centre or kind.centre in centres
     ]
     weights = [getattr(inputs.weights, name) for name in _WEIGHTS]
-    return {"policy": inputs.policy, "weights": weights, "offers": own, "ranges": ranges}, loads
+    found = {"policy": inputs.policy, "weights": weights, "offers": own, "ranges": ranges}
+    return found | {"scale": inputs.forecast.scale}, loads
 
 
 def terms(offers: Iterable[Offer]) -> tuple[Any, ...]:
@@ -82,7 +83,8 @@ def decode(record: Record, at: datetime) -> Inputs:
     own = record.own
     offers = tuple(_offer(term, one, at, record.loads) for term, one in zip(record.terms, own["offers"], strict=True))
     ranges = {Kind(chance, delay, centre): Range(*promised) for chance, delay, centre, *promised in own["ranges"]}
-    return Inputs(offers=offers, forecast=Forecast(ranges), policy=own["policy"], weights=Usual(*own["weights"]))
+    forecast = Forecast(ranges, own.get("scale", 1.0))
+    return Inputs(offers=offers, forecast=forecast, policy=own["policy"], weights=Usual(*own["weights"]))
 
 
 def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: str = "") -> Placement:
