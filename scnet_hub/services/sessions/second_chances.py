@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 from ...adapters.db.database import Tx
@@ -26,7 +27,7 @@ from ...domain.standard.federation import SecondChanceSpec
 from ...errors import Refused
 from ...units import Amount, format_duration
 from ..accounting import books
-from ..periodic import run_every
+from ..periodic import run_every, run_once
 from ..placement.placing import Placing
 from ..runtime import Runtime
 from . import first_start
@@ -52,6 +53,8 @@ class SecondChances:
     def __init__(self, runtime: Runtime, placing: Placing, copies: Copies, first_start: first_start.FirstStart) -> None:
         self.runtime, self.placing, self.copies, self.first_start = runtime, placing, copies, first_start
         self._next: dict[str, datetime] = {}
+        self._jobs: list[str] = []  # those that wait, as of `_listed`
+        self._listed = NEVER
         self._jobs_next: dict[str, datetime] = {}
         self._under_way: set[str] = set()
 
@@ -70,11 +73,20 @@ class SecondChances:
         stalled = [rows[0].session.id for rows in waiting if waited(rows, self.spec, now)]
         for session_id in self._due(self._next, stalled, now):
             await self._further(session_id)
-        jobs = await self.runtime.db.query(session_rows.waiting_jobs, now - timedelta(seconds=self.spec.patience))
-        for session_id in self._due(self._jobs_next, jobs, now):
+        again = timedelta(seconds=self.spec.patience / AGAIN)
+        if now >= self._listed + again:  # thousands may wait: not at each look
+            self._listed = now
+            self._jobs = await self.runtime.db.query(session_rows.waiting_jobs, now - again * AGAIN)
+        for session_id in self._due(self._jobs_next, self._jobs, now):
             if session_id not in self._under_way:  # a centre that hangs must not delay the others
                 self._under_way.add(session_id)
-                self.runtime.tasks.own(self._further_job(session_id))
+                self.runtime.tasks.own(self._look_at_job(session_id))
+
+    async def _look_at_job(self, session_id: str) -> None:
+        try:
+            await run_once(partial(self._further_job, session_id), what="looking for a second place for a job")
+        finally:
+            self._under_way.discard(session_id)
 
     def _due(self, looked: dict[str, datetime], stalled: Sequence[str], now: datetime) -> list[str]:
         """Returns the sessions to look at now, those first that have waited longest for a look. `looked`: when each is
@@ -94,12 +106,9 @@ class SecondChances:
 
     async def _further_job(self, session_id: str) -> None:
         """Does the same for a job, once all its copies certainly ask before their program begins."""
-        try:
-            further = await self.runtime.db.run(self._place_beside, session_id)
-            if further and await self.first_start.told([copy for _, copy in further.rows if copy.live]):
-                await self._further(session_id)
-        finally:
-            self._under_way.discard(session_id)
+        further = await self.runtime.db.run(self._place_beside, session_id)
+        if further and await self.first_start.told([copy for _, copy in further.rows if copy.live]):
+            await self._further(session_id)
 
     def _beside(self, tx: Tx, session_id: str) -> int:
         """Returns the number of the further copy; 0 if there is no place or no budget for it."""
