@@ -8,13 +8,20 @@ from typing import Any
 
 import click
 
-from ..display.request_fields import FIELDS, Kind
+from ..display.request_fields import FIELDS, Field, Kind
 from .values import Whole
+
+
+def _type(field: Field) -> click.ParamType[Any] | None:
+    if field.kind is Kind.COUNT:
+        return Whole(field.least, field.most)
+    return click.Choice(field.choices) if field.choices else None
+
 
 OPTIONS = tuple(
     click.option(
         f"--{field.name.replace('_', '-')}",
-        type=Whole(field.least, field.most) if field.kind is Kind.COUNT else None,
+        type=_type(field),
         help=field.words,
     )
     for field in FIELDS

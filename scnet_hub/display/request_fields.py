@@ -78,6 +78,11 @@ FIELDS = (
     Field(name="dataset", kind=Kind.TEXT, words="The dataset to work on."),
     Field(name="dashboard", kind=Kind.TEXT, words="The hub's path to a page about the session: a Dask cluster's "
     "dashboard."),
+    Field(
+        name="second_chance", kind=Kind.WORD, choices=("auto", "yes", "no"), default="auto", option=True,
+        words="Also submit it elsewhere if it does not start; only the first to start runs: auto (unless a centre or "
+        "files there are named), yes, no (default: auto).",
+    ),
 )  # fmt: skip
 ON_FORM = tuple(field.name for field in FIELDS if field.on_form)
 SIZES = tuple(field.name for field in FIELDS if field.sized)

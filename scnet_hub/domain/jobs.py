@@ -53,7 +53,9 @@ class JobRequest:
     so many cores); `centre` and `partition` pin the place ("" = best); `centres` are those that are allowed (empty:
     all) and `max_price` is the most that an hour may cost, in credits, by the person's wish or the project's rules;
     `near` is the centre where their files are ("": not known); `name` is the person's own label (the JupyterHub server
-    name for kind "lab"); `ends_with` is the id of the person's session with which this one ends ("": none)."""
+    name for kind "lab"); `ends_with` is the id of the person's session with which this one ends ("": none);
+    `second_chance` tells whether a job that does not start is also submitted elsewhere
+    (`domain/sessions/movable.py`)."""
 
     person: str
     project: str
@@ -68,6 +70,7 @@ class JobRequest:
     app: str = ""
     dataset: str = ""
     dashboard: str = ""
+    second_chance: str = "auto"
     centre: str = ""
     partition: str = ""
     centres: tuple[str, ...] = ()
@@ -201,9 +204,9 @@ class PartitionLoad:
     same nodes only where the scheduler reports them). `running` and `waiting` are its jobs where the scheduler reports
     their limits; `waiting` in its own order, the first to start at the front, and no longer than needed. `reserves` is
     the number of jobs that can't start for which the scheduler reserves places (None: all that it looks at); `backfill`
-    is when it looks for holes. A job takes `core_unit` cores of a node at once, or a multiple of it: two where each
-    core has two threads that are reported as cores. With each node it takes at least `node_gpus` GPUs, requested or
-    not: all of them where nodes are not shared."""
+    is when it looks for holes, and `keeps_nodes` tells whether it reserves nodes as a whole. A job takes `core_unit`
+    cores of a node at once, or a multiple of it: two where each core has two threads that are reported as cores. With
+    each node it takes at least `node_gpus` GPUs, requested or not: all of them where nodes are not shared."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -216,6 +219,7 @@ class PartitionLoad:
     waiting: tuple[Waiting, ...] = ()
     reserves: int | None = None
     backfill: Backfill | None = None
+    keeps_nodes: bool = False
     core_unit: int = 1
     node_gpus: int = 0
 

@@ -2,7 +2,8 @@
 
 The broker may be restarting, so a missing answer is no reason to give up; a refusal (wrong nonce, session cancelled) is
 final. The refusal must come from the broker itself: while a new proxy has no routes yet, the hub answers 403 in the
-broker's place.
+broker's place. A job that was also submitted elsewhere asks in the same way, before its program begins, whether it is
+the first to start.
 """
 
 from __future__ import annotations
@@ -69,21 +70,31 @@ def in_background(start: Json, *, node: str) -> None:
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
-            tell(start, {"phase": "started", "node": node, "host": "", "port": 0}, program)
+            tell(start, started(node), program)
         os._exit(0)
     os.wait()
 
 
-def tell(start: Json, news: Json, program: int = 0) -> bool:
+def may_begin(start: Json, *, node: str, patience: float) -> bool:
+    """Asks the broker whether this job is the first of its session to start, and blocks until the broker answers: a job
+    that was the first remains so, and may ask again. Raises TimeoutError after `patience` seconds."""
+    return tell(start, started(node), patience=patience)
+
+
+def started(node: str) -> Json:
+    return {"phase": "started", "node": node, "host": "", "port": 0}
+
+
+def tell(start: Json, news: Json, program: int = 0, patience: float = float("inf")) -> bool:
     """Delivers `news`. Returns True once the broker accepted, False if the broker refused, or if process `program` (0:
-    none) has ended. Blocks in between."""
+    none) has ended. Blocks in between. Raises TimeoutError after `patience` seconds."""
     import urllib.error
     import urllib.request
 
     body = json.dumps({"nonce": start["nonce"], **news}).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     headers = {"Content-Type": "application/json", **({"Host": start["hub_host"]} if start.get("hub_host") else {})}
-    pause = FIRST_PAUSE
+    pause, until = FIRST_PAUSE, time.monotonic() + patience
     while True:
         try:
             request = urllib.request.Request(start["call_home"], body, headers)
@@ -96,6 +107,8 @@ def tell(start: Json, news: Json, program: int = 0) -> bool:
                 return False
         except OSError:
             pass
+        if time.monotonic() + pause > until:
+            raise TimeoutError
         time.sleep(pause)
         if program and not lives(program):
             return False

@@ -3,7 +3,8 @@
 FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever appears in
 a job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this same process and
 calls home when its port listens. Any other kind calls home at once and is replaced by its argv; a "batch" job runs in a
-folder of its own with the files that were sent along.
+folder of its own with the files that were sent along. A job that was also submitted elsewhere finds a second file
+(`ASK_FIRST`) beside FILE: it becomes its argv only if the broker says that it is the first to start.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from typing import Any, NoReturn
 from . import call_home, log_ceiling, packages
 
 Json = dict[str, Any]
+ASK_FIRST = "ask-first"  # as in domain/sessions/start_file.py
+ASKS_FOR = 1800.0  # seconds
+UNANSWERED = 75  # the exit code of a job that got no answer: EX_TEMPFAIL of sysexits.h
 
 
 def main(argv: list[str]) -> NoReturn:
     if len(argv) != 2:
         sys.exit("usage: python -m scnet_hub.node.start FILE")
-    start = read(Path(argv[1]))
+    file = Path(argv[1]).absolute()
+    start = read(file)
     if warning := root_warning(os.geteuid(), start["kind"]):
         print(warning, file=sys.stderr, flush=True)
     log_ceiling.keep_below(int(start.get("log_limit", 0)))
@@ -35,7 +40,10 @@ def main(argv: list[str]) -> NoReturn:
 
         sys.exit(lab.serve(start))
     argv = program(start["argv"], start.get("files", {}), packages.python(Path(start["home"])))
-    call_home.in_background(start, node=call_home.node_name())
+    if file.with_name(ASK_FIRST).exists():
+        ask_to_begin(start)
+    else:
+        call_home.in_background(start, node=call_home.node_name())
     run(argv)
 
 
@@ -124,6 +132,22 @@ def program(argv: list[str], files: dict[str, str], python: str) -> list[str]:
         print(f"{argv[0]}: no such program here. Not started.", file=sys.stderr)
         sys.exit(127)
     return [first, *argv[1:]]
+
+
+def ask_to_begin(start: Json, patience: float = ASKS_FOR) -> None:
+    """Returns if this job is the first of its session to start. Exits if it is not, or if the broker gives no answer
+    for `patience` seconds: the program may run elsewhere already, so the job must not guess."""
+    try:
+        first = call_home.may_begin(start, node=call_home.node_name(), patience=patience)
+    except TimeoutError:
+        print(
+            f"This job was also submitted elsewhere, and the hub did not answer for {patience / 60:.0f} min whether it "
+            "runs there. Not started.",
+            file=sys.stderr,
+        )
+        sys.exit(UNANSWERED)
+    if not first:
+        sys.exit("This job runs elsewhere, or is no longer wanted. Not started.")
 
 
 def run(argv: list[str]) -> NoReturn:

@@ -39,6 +39,7 @@ from .sessions.continuation import Continuation
 from .sessions.copies import Copies
 from .sessions.endings import Endings
 from .sessions.files import Files, address
+from .sessions.first_start import FirstStart
 from .sessions.launcher import Launcher
 from .sessions.lease_keeper import LeaseKeeper
 from .sessions.lookup import Lookup
@@ -85,7 +86,8 @@ class Federation:
 
         self.lookup, self.files = Lookup(runtime), Files(runtime)
         self.copies = Copies(runtime, self.placing, self.decision_log)
-        self.second_chances = SecondChances(runtime, self.placing, self.copies)
+        first_start = FirstStart(runtime)
+        self.second_chances = SecondChances(runtime, self.placing, self.copies, first_start)
         self.endings = Endings(runtime, self.second_chances, self.pages)
         self.stopping = Stopping(runtime, self.endings, self.files, self.lookup)
         self.submission = Submission(
@@ -93,7 +95,7 @@ class Federation:
         )
         self.continuation = Continuation(runtime, self.placing, self.submission, self.copies, self.endings)
         self.call_home = CallHome(runtime, self.endings, self.stopping, self.continuation)
-        self.launcher = Launcher(runtime, addresses, self.stopping, self.second_chances, self.lookup)
+        self.launcher = Launcher(runtime, addresses, self.stopping, self.second_chances, first_start, self.lookup)
         self.lease_keeper = LeaseKeeper(runtime, self.stopping)
         self.accounting_pull = AccountingPull(runtime, self.pages)
         self.settling = Settling(db, spec, states, clock)

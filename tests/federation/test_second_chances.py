@@ -241,6 +241,33 @@ def test_further_copies_have_a_budget(asked: dict[str, int], may: bool) -> None:
     assert second_chances.affordable(asked, SecondChanceSpec(), centres=2) is may
 
 
+def test_a_quarter_of_the_budget_is_for_labs() -> None:
+    spec = SecondChanceSpec()  # ten for two centres
+    for further, may in ((7, True), (8, False), (9, False)):
+        assert second_chances.affordable({"stalled": further}, spec, centres=2, lab=False) is may
+        assert second_chances.affordable({"stalled": further}, spec, centres=2, lab=True)
+
+
+@pytest.mark.parametrize("kind", ["batch", "dask"])
+@pytest.mark.parametrize(
+    ("given", "due"),
+    [
+        ({}, True),
+        ({"copy_state": "intent", "job_id": ""}, False),
+        ({"copy_state": "submitted"}, True),
+        ({"copy_state": "starting", "started_at": T0}, False),
+        ({"unknown_since": T0}, False),
+        ({"copy_cancelled_at": T0}, False),
+    ],
+)
+def test_a_job_gets_a_further_copy_only_while_it_certainly_waits(kind: str, given: dict[str, Any], due: bool) -> None:
+    late = T0 + timedelta(seconds=1000)
+    row = copy(**{"kind": kind, "payload": {}, "job_id": "7", **given})
+    assert second_chances.waited([row], SecondChanceSpec(), late) is due
+    asks = copy(kind=kind, payload={}, job_id="8", number=2)
+    assert second_chances.waited([row, asks], SecondChanceSpec(), late) is due
+
+
 def test_the_breaker_opens_for_two_people_or_three_in_a_row_and_lets_one_try_at_a_time() -> None:
     breaker = Breaker()
     breaker.failed("ada", "exit code 1", T0)

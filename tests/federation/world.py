@@ -154,9 +154,9 @@ class World:
         for centre in self.centres.values():
             centre.forget()
 
-    async def submit(self, **options: Any) -> SessionCopy:
+    async def submit(self, payload: dict[str, Any] = PAYLOAD, /, **options: Any) -> SessionCopy:
         request = JobRequest(**{"person": "ada", "project": "p", "kind": "batch", "name": "x", **options})
-        row, _ = await self.federation.submission.submit(request, PAYLOAD)
+        row, _ = await self.federation.submission.submit(request, payload)
         return row
 
     async def reaches(self, session_id: str, *states: str) -> SessionCopy:

@@ -22,6 +22,7 @@ SIZES = {
     request_fields.Kind.MEMORY: "integer",
     request_fields.Kind.WALLTIME: "number",
 }
+ADDED = ("second_chance",)  # the stored requests of earlier sessions lack these
 
 
 def field_of(one: request_fields.Field) -> tuple[Any, Any]:
@@ -62,7 +63,10 @@ else:
         __base__=Document,
         __doc__="Options as understood: sizes of the whole job, memory in bytes (0: the centre's default).",
         **{
-            one.name: (list[str] if one.name == "centres" else _hints[one.name], ...)
+            one.name: (
+                list[str] if one.name == "centres" else _hints[one.name],
+                one.default if one.name in ADDED else ...,
+            )
             for one in fields(JobRequest)
             if _hints[one.name] is not timedelta
         },

@@ -232,6 +232,7 @@ class Slurm:
         complete = {
             name: replace(
                 load, max_walltime=slurm_queue.limit_of(limits[name]), up=open_for_jobs[name], backfill=backfill,
+                keeps_nodes=bool(self.cycle and self.cycle.interval),
                 core_unit=self.site.portion(name).core_unit, node_gpus=self.site.portion(name).node_gpus,
             )
             for name, load in loads.items()

@@ -2,8 +2,10 @@
 scheduler reserves.
 
 Schedulers reserve places for different numbers of jobs: EASY for one (`reserves`), Slurm's backfill and OAR for all
-that they look at. Plans use limits, not estimates: a running job ends at its limit, a waiting one lasts for all of its
-own. A large partition is planned as one pool of cores.
+that they look at. Slurm reserves the nodes of a job that can't start yet as a whole, also if the job needs only some
+of their cores (`keeps_nodes`; tested on a real one: tests/real/test_backfill.py). Plans use limits, not estimates: a
+running job ends at its limit, a waiting one lasts for all of its own. A large partition is planned as one pool of
+cores.
 """
 
 from __future__ import annotations
@@ -77,6 +79,12 @@ class Profile:
             self.cores[index] -= cores
             self.gpus[index] -= gpus
 
+    def keep(self, start: float, lasts: float) -> None:
+        """Leaves nothing free from `start` on for so long."""
+        first, last = self._cut(start), self._cut(start + lasts)
+        for index in range(first, last):
+            self.cores[index] = self.gpus[index] = 0
+
     def _cut(self, at: float) -> int:
         index = bisect_left(self.times, at)
         if index == len(self.times) or self.times[index] != at:
@@ -135,8 +143,9 @@ class Plan:
 def plan(load: PartitionLoad, at: datetime) -> Plan:
     """Returns the plan of `load` as it was `at`."""
     nodes = _profiles(load, at)
+    whole = load.keeps_nodes and sum(node.up for node in load.nodes) <= POOLED
     for job in load.waiting if load.reserves is None else _kept(load.waiting, nodes, load.reserves):
-        _book(nodes, *_share(job), max(job.nodes, 1), _lasts(job))
+        _book(nodes, *_share(job), max(job.nodes, 1), _lasts(job), whole=whole)
     return _plan(at, nodes)
 
 
@@ -164,9 +173,9 @@ def _plan(at: datetime, nodes: Sequence[Profile]) -> Plan:
     return Plan(at, tuple(nodes), tuple(sorted({time for node in nodes for time in node.times})))
 
 
-def _book(nodes: Sequence[Profile], cores: int, gpus: int, count: int, lasts: float) -> None:
+def _book(nodes: Sequence[Profile], cores: int, gpus: int, count: int, lasts: float, *, whole: bool) -> None:
     """Books a job on `count` nodes, at the first time at which all of them have room; nowhere if there is no such
-    time."""
+    time. `whole`: if the job has to wait, its nodes are kept as a whole."""
     if len(nodes) == 1:  # a pool, or a single node
         cores, gpus, count = cores * count, gpus * count, 1
     firsts = sorted(
@@ -180,7 +189,10 @@ def _book(nodes: Sequence[Profile], cores: int, gpus: int, count: int, lasts: fl
             [nodes[index] for _, index in firsts], cores, gpus, count, firsts[count - 1][0], lasts
         )
     for node in chosen:
-        node.take(start, cores, gpus, lasts)
+        if whole and start:
+            node.keep(start, lasts)
+        else:
+            node.take(start, cores, gpus, lasts)
 
 
 def _together(

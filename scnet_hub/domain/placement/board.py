@@ -329,7 +329,7 @@ def _flips(request: JobRequest, ranked: Ranked, now: datetime, forecast: Forecas
         return until
     left = math.inf
     if ranked.range is None and ranked.ready_s is not None:
-        left = _above(ranked.ready_s, ALIKE)
+        left = _above(ranked.ready_s, ALIKE) / ranked.scale
     if forecast.ranges and wait.seconds is not None:
         left = min(left, _above(wait.seconds, MINUTE))
     if left == math.inf:

@@ -3,7 +3,8 @@
 Starts of one kind are alike: same chance, same order of magnitude of the estimate, and same centre once it has had
 enough of them. The level is steered by its own hit rate (adaptive conformal inference: Gibbs and Candès, NeurIPS 2021),
 so that promises are kept as often as stated even while the load changes; after a run of misses the older half is
-forgotten. Pure: nothing here reads a clock.
+forgotten. Estimates from limits have a scale of their own, so those of kinds with too few starts are brought to the
+scale of real waits, by which the others are compared. Pure: nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import NamedTuple
 
-from .wait_model import Wait
+from .wait_model import Chance, Wait
 
 PROMISE = 0.9
 STEP = 0.02  # how far one hit or miss moves the level
 KEPT, LEAST, LEAST_HERE = 200, 10, 30
 RECENT, MISSES = 20, 8  # so many misses among so many promises mean that the load has changed
 LOWEST, HIGHEST = 0.5, 0.99
+SMALLEST = 2.0**-10  # of an estimate: the least that waits are expected to be
 
 
 class Kind(NamedTuple):
@@ -41,15 +44,20 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The current ranges, by kind."""
+    """The current ranges, by kind, and what real waits were of their estimates for a turn, in the middle."""
 
     ranges: Mapping[Kind, Range] = field(default_factory=dict)
+    scale: float = 1.0
 
     def of(self, wait: Wait, centre: str) -> Range | None:
         """Returns the range for such a wait there; None after too few such starts."""
         if not self.ranges:
             return None
         return self.ranges.get(kind(wait, centre)) or self.ranges.get(kind(wait))
+
+    def scale_of(self, wait: Wait) -> float:
+        """Returns the factor that brings an estimate to the scale of real waits: for a turn, which is a guess."""
+        return self.scale if wait.chance >= Chance.NEXT else 1.0
 
 
 UNTRIED = Forecast()
@@ -90,6 +98,7 @@ class Calibration:
 
     def __init__(self) -> None:
         self._past: dict[Kind, _Past] = {}
+        self._ratios: deque[float] = deque(maxlen=KEPT)
         self._forecast: Forecast | None = None
 
     def learn(self, wait: Wait, centre: str, waited: float, promised: float | None = None) -> None:
@@ -97,15 +106,23 @@ class Calibration:
         for it."""
         for one in {kind(wait), kind(wait, centre)}:
             self._past.setdefault(one, _Past()).learn(waited, promised)
+        if wait.chance >= Chance.NEXT and wait.seconds:
+            self._ratios.append(waited / wait.seconds)
         self._forecast = None
 
     def forecast(self) -> Forecast:
         """Returns the current ranges; the same object until something is learned."""
         if self._forecast is None:
             self._forecast = Forecast(
-                {one: past.range() for one, past in self._past.items() if len(past.waits) >= _least(one)}
+                {one: past.range() for one, past in self._past.items() if len(past.waits) >= _least(one)}, self._scale()
             )
         return self._forecast
+
+    def _scale(self) -> float:
+        """Returns the scale in powers of two: orders of magnitude are what estimates are good for."""
+        if len(self._ratios) < LEAST:
+            return 1.0
+        return float(2 ** round(math.log2(max(SMALLEST, median(self._ratios)))))
 
     @property
     def changes(self) -> int:

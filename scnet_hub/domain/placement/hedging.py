@@ -15,6 +15,7 @@ from .policies import Ranked
 from .wait_model import Chance
 
 QUEUES = 2  # patiences until a further queue is tried
+FOR_PEOPLE = 0.25  # of the budget, only for sessions for which a person waits
 
 
 class Hedge(Protocol):
@@ -51,10 +52,11 @@ def anywhere(rule: Hedge, *, asked_at: datetime, pinned: bool, now: datetime) ->
     return now - asked_at >= timedelta(seconds=QUEUES * _patience(rule, pinned))
 
 
-def affordable(rule: Hedge, *, asked: int, further: int, centres: int) -> bool:
+def affordable(rule: Hedge, *, asked: int, further: int, centres: int, waits: bool = True) -> bool:
     """Tells whether one more further copy stays within the budget of so many centres, given `asked` and `further`
-    copies in the last hour."""
-    return further < rule.extra_free * centres + rule.extra_share * asked
+    copies in the last hour. `waits`: a person waits for it, so it may use the whole budget."""
+    budget = rule.extra_free * centres + rule.extra_share * asked
+    return further < (budget if waits else budget * (1 - FOR_PEOPLE))
 
 
 def where(untried: Iterable[Ranked], *, anywhere: bool = False) -> Ranked | None:

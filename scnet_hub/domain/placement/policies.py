@@ -31,7 +31,8 @@ STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centr
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Ranked:
     """An offer that fits, as judged: when the request would start, how long such starts took recently (None: too few),
-    how full it is, its cost for the whole walltime, and (once ranked) the reason for its rank."""
+    how full it is, its cost for the whole walltime, and (once ranked) the reason for its rank. `scale` brings an
+    estimate to the scale of the waits that are learned."""
 
     offer: Offer
     wait: Wait
@@ -42,12 +43,14 @@ class Ranked:
     cost: Amount
     cost_per_hour: Amount
     reason: str = ""
+    scale: float = 1.0
 
     @property
     def ready_s(self) -> float | None:
         """Returns the expected seconds until the session is ready; None where there is no honest estimate."""
-        starts = self.range.p50 if self.range else self.wait.seconds
-        return None if starts is None else starts + self.offer.startup
+        if self.range:
+            return self.range.p50 + self.offer.startup
+        return None if self.wait.seconds is None else self.wait.seconds * self.scale + self.offer.startup
 
     @property
     def told_s(self) -> float | None:
@@ -70,6 +73,7 @@ def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast =
         gpus_free=offer.seen.gpus_free if offer.seen else 0,
         cost=rates.cost(hourly, request.walltime),
         cost_per_hour=hourly,
+        scale=forecast.scale_of(wait),
     )
 
 

@@ -60,7 +60,8 @@ def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]
         if not kind.centre or kind.centre in centres
     ]
     weights = [getattr(inputs.weights, name) for name in _WEIGHTS]
-    return {"policy": inputs.policy, "weights": weights, "offers": own, "ranges": ranges}, loads
+    found = {"policy": inputs.policy, "weights": weights, "offers": own, "ranges": ranges}
+    return found | {"scale": inputs.forecast.scale}, loads
 
 
 def terms(offers: Iterable[Offer]) -> tuple[Any, ...]:
@@ -82,7 +83,8 @@ def decode(record: Record, at: datetime) -> Inputs:
     own = record.own
     offers = tuple(_offer(term, one, at, record.loads) for term, one in zip(record.terms, own["offers"], strict=True))
     ranges = {Kind(chance, delay, centre): Range(*promised) for chance, delay, centre, *promised in own["ranges"]}
-    return Inputs(offers=offers, forecast=Forecast(ranges), policy=own["policy"], weights=Usual(*own["weights"]))
+    forecast = Forecast(ranges, own.get("scale", 1.0))
+    return Inputs(offers=offers, forecast=forecast, policy=own["policy"], weights=Usual(*own["weights"]))
 
 
 def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: str = "") -> Placement:
@@ -199,7 +201,8 @@ def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
     looks = load.backfill
     given = {"given": [load.core_unit, load.node_gpus]} if (load.core_unit, load.node_gpus) != (1, 0) else {}
     passes = {"backfill": [_seconds(looks.last - taken_at), _seconds(looks.every), looks.depth]} if looks else {}
-    return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes, **given}
+    keeps = {"keeps_nodes": True} if load.keeps_nodes else {}
+    return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes, **given, **keeps}
 
 
 def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
@@ -208,7 +211,7 @@ def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
     core_unit, node_gpus = document.get("given", (1, 0))
     return PartitionLoad(
         name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up,
-        reserves=reserves, core_unit=core_unit, node_gpus=node_gpus,
+        reserves=reserves, core_unit=core_unit, node_gpus=node_gpus, keeps_nodes=document.get("keeps_nodes", False),
         max_walltime=None if limit is None else limit * MICROSECOND,
         nodes=tuple(NodeLoad(**dict(zip(_NODE_FIELDS, _whole(row, _NODE), strict=True))) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),

@@ -18,6 +18,8 @@ from .records import Copy, SessionCopy
 
 # addresses that the session itself calls; those that the person's browser opens stay public
 OURS = ("_API_URL", "_ACTIVITY_URL")
+# beside the start file of a job that was also submitted elsewhere (node/start.py)
+ASK_FIRST, ASK_FIRST_TEXT = "ask-first", b"This job asks the hub whether it is the first to start; else it ends.\n"
 
 
 def directory(spec: CentreSpec, account: str) -> str:

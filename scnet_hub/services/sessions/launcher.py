@@ -20,6 +20,7 @@ from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError, NotStored, Refused, Rejected, Unreachable
 from ..runtime import Runtime
 from .copies import refresh
+from .first_start import FirstStart
 from .lookup import Lookup
 from .second_chances import SecondChances
 from .stopping import Stopping
@@ -48,10 +49,11 @@ class Launcher:
         addresses: start_file.Addresses,
         stopping: Stopping,
         second_chances: SecondChances,
+        first_start: FirstStart,
         lookup: Lookup,
     ) -> None:
         self.runtime, self.addresses, self.stopping = runtime, addresses, stopping
-        self.second_chances, self.lookup = second_chances, lookup
+        self.second_chances, self.first_start, self.lookup = second_chances, first_start, lookup
         self._going: set[tuple[str, int]] = set()
 
     def begin(self, session_id: str, number: int, again: bool = False) -> None:
@@ -130,6 +132,7 @@ class Launcher:
     async def _prepare(self, row: SessionCopy) -> None:
         copy = row.copy
         centre = self.runtime.centres[copy.centre]
+        await self.first_start.ask_first_beside_others(row)
         start = self.addresses.start_file(centre.spec, row, await centre.transport.hub_url())
         await centre.put(
             start_file.path(centre.spec, copy, "start.json"), json.dumps(start).encode(), account=copy.account

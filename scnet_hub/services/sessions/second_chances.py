@@ -3,14 +3,17 @@
 Refused, or centre unreachable: the copy is withdrawn and another takes its place. Failed before it was ready: the same,
 and the centre's breaker counts the failure. Stalled: a further copy is submitted where it should start now or in a hole
 of the queue, in the end to another queue, beside the copy that waits; the first to call home wins. A further copy is
-work for two centres, so it has a budget. Only a Lab gets one, because a person waits for its start.
+work for two centres, so it has a budget, of which a part is for Labs, because a person waits for their start. A batch
+job or a Dask worker gets one only while its copies wait, and only the first of them to start begins (`first_start`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 from ...adapters.db.database import Tx
@@ -18,26 +21,42 @@ from ...adapters.db.queries import sessions as session_rows
 from ...display.session_states import INTENT, QUEUED, STARTING, SUBMITTED
 from ...domain.placement import hedging
 from ...domain.placement.placement import Placement, Ranked
-from ...domain.sessions import names
+from ...domain.sessions import movable, names
 from ...domain.sessions.records import Copy, Session, SessionCopy
 from ...domain.standard.federation import SecondChanceSpec
 from ...errors import Refused
 from ...units import Amount, format_duration
 from ..accounting import books
-from ..periodic import run_every
+from ..periodic import run_every, run_once
 from ..placement.placing import Placing
 from ..runtime import Runtime
+from . import first_start
 from .copies import Copies, refresh, withdraw
 
 LOOK = 1.0  # seconds between looks at the waiting sessions
 AGAIN = 4  # a session for which no better place was found is looked at again after 1/AGAIN of the patience
-AT_ONCE = 10  # sessions for which a place is sought in one look
+AT_ONCE = 10  # sessions of a kind for which a place is sought in one look
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """The place for a further copy of a session with the copies `rows`, as decided, and the line for its log."""
+
+    rows: Sequence[SessionCopy]
+    decision: Placement
+    place: Ranked
+    said: str
 
 
 class SecondChances:
-    def __init__(self, runtime: Runtime, placing: Placing, copies: Copies) -> None:
-        self.runtime, self.placing, self.copies = runtime, placing, copies
+    def __init__(self, runtime: Runtime, placing: Placing, copies: Copies, first_start: first_start.FirstStart) -> None:
+        self.runtime, self.placing, self.copies, self.first_start = runtime, placing, copies, first_start
         self._next: dict[str, datetime] = {}
+        self._jobs: list[str] = []  # those that wait, as of `_listed`
+        self._listed = NEVER
+        self._jobs_next: dict[str, datetime] = {}
+        self._under_way: set[str] = set()
 
     @property
     def spec(self) -> SecondChanceSpec:
@@ -48,15 +67,36 @@ class SecondChances:
         await run_every(self.look, LOOK, what="looking for starts that stall")
 
     async def look(self) -> None:
-        """Starts a further copy for each session that has waited for longer than the patience."""
+        """Starts a further copy for each session that has waited for longer than the patience, Labs first."""
         now = self.runtime.clock()
         waiting = await self.runtime.db.query(_waiting)
         stalled = [rows[0].session.id for rows in waiting if waited(rows, self.spec, now)]
-        self._next = {session_id: at for session_id in stalled if (at := self._next.get(session_id))}
-        due = [session_id for session_id in stalled if now >= self._next.get(session_id, now)][:AT_ONCE]
-        for session_id in due:
-            self._next[session_id] = now + timedelta(seconds=self.spec.patience / AGAIN)
+        for session_id in self._due(self._next, stalled, now):
             await self._further(session_id)
+        again = timedelta(seconds=self.spec.patience / AGAIN)
+        if now >= self._listed + again:  # thousands may wait: not at each look
+            self._listed = now
+            self._jobs = await self.runtime.db.query(session_rows.waiting_jobs, now - again * AGAIN)
+        for session_id in self._due(self._jobs_next, self._jobs, now):
+            if session_id not in self._under_way:  # a centre that hangs must not delay the others
+                self._under_way.add(session_id)
+                self.runtime.tasks.own(self._look_at_job(session_id))
+
+    async def _look_at_job(self, session_id: str) -> None:
+        try:
+            await run_once(partial(self._further_job, session_id), what="looking for a second place for a job")
+        finally:
+            self._under_way.discard(session_id)
+
+    def _due(self, looked: dict[str, datetime], stalled: Sequence[str], now: datetime) -> list[str]:
+        """Returns the sessions to look at now, those first that have waited longest for a look. `looked`: when each is
+        due again."""
+        for gone in looked.keys() - set(stalled):
+            del looked[gone]
+        due = sorted((one for one in stalled if looked.get(one, NEVER) <= now), key=lambda one: looked.get(one, NEVER))
+        for session_id in due[:AT_ONCE]:
+            looked[session_id] = now + timedelta(seconds=self.spec.patience / AGAIN)
+        return due[:AT_ONCE]
 
     async def _further(self, session_id: str) -> None:
         number = await self.runtime.db.run(self._beside, session_id)
@@ -64,25 +104,46 @@ class SecondChances:
             self.runtime.signals.changes.notify(session_id)
             self.runtime.signals.launch(session_id, number, False)
 
+    async def _further_job(self, session_id: str) -> None:
+        """Does the same for a job, once all its copies certainly ask before their program begins."""
+        further = await self.runtime.db.run(self._place_beside, session_id)
+        if further and await self.first_start.told([copy for _, copy in further.rows if copy.live]):
+            await self._further(session_id)
+
     def _beside(self, tx: Tx, session_id: str) -> int:
         """Returns the number of the further copy; 0 if there is no place or no budget for it."""
+        further = self._place_beside(tx, session_id)
+        return self._add(tx, further.rows, further.decision, further.place, "stalled", further.said) if further else 0
+
+    def _place_beside(self, tx: Tx, session_id: str) -> Further | None:
         now = self.runtime.clock()
         rows = session_rows.copies_of(tx, session_id)
+        asked = session_rows.asked_since(tx, now - timedelta(hours=1))
         if not waited(rows, self.spec, now) or not affordable(
-            session_rows.asked_since(tx, now - timedelta(hours=1)), self.spec, len(self.runtime.centres)
+            asked, self.spec, len(self.runtime.centres), lab=rows[0].session.kind == "lab"
         ):
-            return 0
+            return None
         session, first = rows[0]
-        decision = self._decide(tx, session)
-        anywhere = hedging.anywhere(self.spec, asked_at=first.asked_at, pinned=pinned(session), now=now)
-        place = hedging.where(untried(decision, rows), anywhere=anywhere) if decision else None
+        decision = self._decide(tx, session, movable.where(session, first.centre))
+        anywhere = hedging.anywhere(self.spec, asked_at=first.asked_at, pinned=pinned(rows), now=now)
+        place = hedging.where(self._able(tx, decision, rows), anywhere=anywhere) if decision else None
         if decision is None or place is None:
-            return 0
+            return None
         leading = next(row.copy for row in rows if row.leads)
         waits = format_duration(now - leading.asked_at)
         there = f"{place.offer.title}, where it should start {place.wait.words}"
         said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {there}."
-        return self._add(tx, rows, decision, place, "stalled", said)
+        return Further(rows, decision, place, said)
+
+    def _able(self, tx: Tx, decision: Placement, rows: Sequence[SessionCopy]) -> list[Ranked]:
+        """Returns the untried places at which a further copy can ask whether it is the first. If a copy that waits
+        could not ask, there is no such place."""
+        places = untried(decision, rows)
+        if rows[0].session.kind == "lab":
+            return places
+        able = first_start.callers(tx)
+        asks = all(copy.centre in able for _, copy in rows if copy.live)
+        return [one for one in places if asks and one.offer.centre in able]
 
     async def instead(self, copy: Copy, cause: str, why: str) -> bool:
         """Withdraws a copy that its centre certainly doesn't have, and adds a copy at the next best place; False if
@@ -105,7 +166,8 @@ class SecondChances:
         session, tries = rows[0].session, sum(copy.cause != "stalled" for _, copy in rows)
         if not session.live or session.ready_at or session.cancelled_at or tries >= self.spec.tries:
             return 0
-        decision = self._decide(tx, session)
+        pin = movable.ANYWHERE if session.request.get("second_chance") == "yes" else session.request["centre"]
+        decision = self._decide(tx, session, pin)
         place = next(iter(untried(decision, rows)), None) if decision else None
         return (
             self._add(tx, rows, decision, place, cause, f"{why}; moved to {place.offer.title}.")
@@ -113,9 +175,12 @@ class SecondChances:
             else 0
         )
 
-    def _decide(self, tx: Tx, session: Session) -> Placement | None:
+    def _decide(self, tx: Tx, session: Session, centre: str | None) -> Placement | None:
+        """Returns where the session could go besides, at that centre or at any (""); None: nowhere."""
+        if centre is None:
+            return None
         try:
-            return self.placing.decide(tx, names.request_of(session.request))[0]
+            return self.placing.decide(tx, replace(names.request_of(session.request), centre=centre))[0]
         except Refused:  # the person is no longer in the project
             return None
 
@@ -152,28 +217,32 @@ def _waiting(tx: Tx) -> list[list[SessionCopy]]:
 
 
 def waited(rows: Sequence[SessionCopy], spec: SecondChanceSpec, now: datetime) -> bool:
-    """Tells whether a session has waited long enough for a further copy. A running copy has longer to call home."""
+    """Tells whether a session has waited long enough for a further copy. A Lab's running copy has longer to call home;
+    any other session's copies must all wait in their queues."""
     session, newest = rows[0].session, rows[-1].copy
     live = [copy for _, copy in rows if copy.live]
     if not session.live or session.ready_at or session.cancelled_at:
         return False
+    if session.kind != "lab" and not all(first_start.can_be_told(copy) for copy in live):
+        return False
     started = [copy.started_at for copy in live if copy.started_at and not copy.unknown_since]
     runs_since = max(started, default=None)
     return hedging.due(
-        spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(session), now=now
+        spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(rows), now=now
     )
 
 
-def pinned(session: Session) -> bool:
-    """Tells whether its owner chose the centre."""
-    return bool(session.request["centre"])
+def pinned(rows: Sequence[SessionCopy]) -> bool:
+    """Tells whether the session stays at its centre, where only another partition could help."""
+    return bool(movable.where(rows[0].session, rows[0].copy.centre))
 
 
-def affordable(asked: Mapping[str, int], spec: SecondChanceSpec, centres: int) -> bool:
-    """Tells whether one more further copy stays within the hour's budget, given the copies of the last hour by
-    cause."""
+def affordable(asked: Mapping[str, int], spec: SecondChanceSpec, centres: int, *, lab: bool = True) -> bool:
+    """Tells whether one more further copy, of a Lab or of a job, stays within the hour's budget, given the copies of
+    the last hour by cause."""
     further = asked.get("stalled", 0)
-    return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further, centres=centres)
+    first = sum(asked.values()) - further
+    return hedging.affordable(spec, asked=first, further=further, centres=centres, waits=lab)
 
 
 def stalled_words(copy: Copy) -> str:

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from scnet_hub.domain.sessions import start_file as start_file_names
 from scnet_hub.node import call_home as callhome
 from scnet_hub.node import lab, log_ceiling, terminal
-from scnet_hub.node.start import root_warning
+from scnet_hub.node.start import ASK_FIRST, UNANSWERED, ask_to_begin, root_warning
 
 
 class Home(BaseHTTPRequestHandler):
@@ -144,6 +145,48 @@ def test_a_broker_that_is_away_is_called_until_it_answers(tmp_path: Path, home: 
     home.away = 2
     assert run(start_file(tmp_path, home, ["sleep", "3"])).returncode == 0
     assert home.heard.wait(20) and len(home.calls) == 3
+
+
+def asking(folder: Path, home: Any, argv: list[str], **more: Any) -> Path:
+    """The start file of a job that was also submitted elsewhere."""
+    assert start_file_names.ASK_FIRST == ASK_FIRST
+    (folder / ASK_FIRST).write_bytes(start_file_names.ASK_FIRST_TEXT)
+    return start_file(folder, home, argv, **more)
+
+
+@pytest.mark.parametrize("kind", ["batch", "dask"])
+def test_a_job_that_was_also_submitted_elsewhere_begins_once_the_broker_says_that_it_is_the_first(
+    tmp_path: Path, home: Any, kind: str
+) -> None:
+    home.away = 2
+    done = run(asking(tmp_path, home, ["echo", "ran"], kind=kind))
+    assert (done.returncode, done.stdout) == (0, "ran\n") and len(home.calls) == 3
+    assert home.calls[-1]["phase"] == "started"
+
+
+def test_a_job_that_is_not_the_first_ends_before_its_program_begins(tmp_path: Path, home: Any) -> None:
+    home.answer = 403
+    done = run(asking(tmp_path, home, ["echo", "ran"]))
+    assert (done.returncode, done.stdout, len(home.calls)) == (1, "", 1)
+    assert "runs elsewhere, or is no longer wanted. Not started." in done.stderr
+
+
+def test_a_no_that_is_not_the_brokers_lets_a_job_ask_again(tmp_path: Path, home: Any) -> None:
+    home.away, home.gone = 2, 403
+    assert run(asking(tmp_path, home, ["echo", "ran"])).stdout == "ran\n" and len(home.calls) == 3
+
+
+def test_a_job_without_an_answer_does_not_guess(tmp_path: Path, home: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    home.away = 100
+    start = json.loads(asking(tmp_path, home, ["true"]).read_text())
+    with pytest.raises(SystemExit) as ended:
+        ask_to_begin(start, patience=0.3)
+    assert ended.value.code == UNANSWERED and len(home.calls) >= 1
+    assert "the hub did not answer" in capsys.readouterr().err
+
+
+def test_a_job_whose_program_is_not_there_does_not_take_the_others_place(tmp_path: Path, home: Any) -> None:
+    assert run(asking(tmp_path, home, ["no-such-program"])).returncode == 127 and home.calls == []
 
 
 def test_a_no_that_is_not_the_brokers_is_no_answer(tmp_path: Path, home: Any) -> None:

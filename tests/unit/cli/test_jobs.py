@@ -47,11 +47,12 @@ def test_run_says_where_and_why_and_what_next(broker: FakeBroker) -> None:
 
 def test_run_sends_only_what_was_asked(broker: FakeBroker) -> None:
     asked = "--cores 4 --memory 8G --gpus 1 --walltime 2h --centre alpha --project p --name n --env K=V=W --env E="
+    asked += " --second-chance no"
     call(broker, "run", *asked.split(), "--", "true")
     body = broker.payloads["s0"]
     assert body == {
         "kind": "batch", "name": "n", "argv": ["true"], "env": {"K": "V=W", "E": ""}, "cores": 4, "memory": "8G",
-        "gpus": 1, "walltime": "2h", "centre": "alpha", "project": "p",
+        "gpus": 1, "walltime": "2h", "centre": "alpha", "project": "p", "second_chance": "no",
     }  # fmt: skip
 
 

@@ -390,6 +390,28 @@ async def test_the_dearest_copy_counts_until_one_leads(hall: Hall) -> None:
     )
 
 
+@pytest.mark.parametrize(("kind", "one", "both"), [("dask", 1, 3), ("batch", 2, 6)])
+async def test_a_job_at_two_centres_holds_the_dearer_once_and_is_charged_for_the_one_that_ran(
+    hall: Hall, kind: str, one: int, both: int
+) -> None:
+    """A Dask worker holds an hour at a time, a batch job its two hours; Beta is three times as dear."""
+    asked = {"kind": kind, "walltime": 2 * HOUR}
+    row = await hall.start(**asked)
+    assert row.session.held == credits(one).micros
+
+    def elsewhere(tx: Tx) -> int:
+        decision = hall.decided(tx, centre="b", **asked)
+        assert decision.best is not None
+        return hall.fed.second_chances._add(tx, [row], decision, decision.best, "stalled", "asked there too")
+
+    assert await hall.fed.db.run(elsewhere) == 2
+    assert (await hall.row()).session.held == credits(both).micros
+    assert (await hall.balance()).on_hold == credits(both)
+    await hall.fed.db.run(books.charge, "p", "s", "a", credits(1), NOW, "one hour", now=NOW + HOUR)
+    found = await hall.balance()
+    assert (found.settled, found.on_hold) == (credits(1), Amount(0))
+
+
 async def test_what_it_ran_over_its_hold_is_paid_by_what_there_is_and_else_is_below_zero(hall: Hall) -> None:
     await hall.runs(cores=5)
     await hall.minutes(117)

@@ -174,6 +174,33 @@ def starting(tx: Tx, kind: str) -> list[SessionCopy]:
     ]
 
 
+_WISH = func.coalesce(sessions.c.request["second_chance"].as_string(), "auto")
+
+
+def waiting_jobs(tx: Tx, asked_by: datetime) -> list[str]:
+    """Returns live sessions other than Labs of which no live copy has started and none was requested after `asked_by`,
+    oldest first, without those whose owner wants no second chance."""
+    wanted = (
+        sessions.c.live,
+        sessions.c.kind != "lab",
+        sessions.c.ready_at.is_(None),
+        sessions.c.cancelled_at.is_(None),
+        _WISH != "no",
+    )
+    query = select(sessions.c.id).join_from(sessions, copies, copies.c.session == sessions.c.id).where(*wanted)
+    due = and_(func.max(copies.c.asked_at) <= asked_by, func.count(copies.c.started_at).filter(copies.c.live) == 0)
+    found = query.group_by(sessions.c.id).having(due).order_by(sessions.c.created_at, sessions.c.id)
+    return [str(one) for one in tx.execute(found).scalars()]
+
+
+def called_home(tx: Tx, last: int) -> set[str]:
+    """Returns the centres of the `last` sessions that called home: their nodes reach the broker."""
+    ready = select(sessions.c.id, sessions.c.lead).where(sessions.c.ready_at.is_not(None))
+    newest = ready.order_by(sessions.c.ready_at.desc()).limit(last).subquery()
+    lead = and_(copies.c.session == newest.c.id, copies.c.number == newest.c.lead)
+    return set(tx.execute(select(copies.c.centre).distinct().join_from(newest, copies, lead)).scalars())
+
+
 _KEPT = tuple(name for name in _SESSION if name not in ("placement", "payload"))
 _TOKEN = sessions.c.payload[("env", TOKEN)].as_string()
 _SHORT = (*(sessions.c[name] for name in _KEPT), _TOKEN, *copies.c)

@@ -437,6 +437,12 @@ def test_a_snapshot_says_when_backfill_last_looked_and_how_often_it_does() -> No
     assert timedelta(seconds=20) < backfill.every < timedelta(seconds=21) and backfill.depth == 300
 
 
+def test_backfill_keeps_nodes_as_a_whole_and_other_schedulers_are_not_said_to() -> None:
+    for cycle, keeps in ((Cycle(20, 300), True), (Cycle(), False)):
+        taken = Slurm("sacct", cycle).snapshot([sample("sinfo_backfill")], said(), AT)
+        assert {part.keeps_nodes for part in taken.partitions.values()} == {keeps}
+
+
 def test_a_period_is_the_pause_and_a_cycle_with_its_own_pauses() -> None:
     assert looked(stats(1_000_000_050, 1_000_000_030, "Last cycle: 9000000", "Mean cycle: 8000000")) == Backfill(
         AT - timedelta(seconds=20), timedelta(seconds=40)

@@ -7,7 +7,10 @@ from random import Random
 import pytest
 
 from scnet_hub.domain.placement.calibration import Calibration
-from scnet_hub.domain.placement.placement import Chance, Wait
+from scnet_hub.domain.placement.placement import Chance, Wait, place
+
+from .build import NOW as TIME
+from .build import load, node, offer, request
 
 NOW, LATER = Wait(Chance.NOW, "now", 1), Wait(Chance.LATER, "behind 3 queued jobs", 600)
 
@@ -64,3 +67,32 @@ def test_half_are_within_p50() -> None:
         calibration.learn(LATER, "a", float(waited))
     seen = calibration.forecast().of(LATER, "a")
     assert seen and seen.p50 == 50 and seen.p90 >= 90
+
+
+def test_an_estimate_without_starts_of_its_kind_is_brought_to_the_scale_of_those_with() -> None:
+    """Of two queues one is expected to take 120 s and the other 600. The second has been learned to take 30 s, as such
+    estimates are far too long here: the first one's is too, so the shorter queue is the better place."""
+    full = {"running_jobs": 20, "queued_cores": 1}
+    short = offer("short", load=load(node(cores_used=8), queued_jobs=1, **full))
+    long = offer("long", load=load(node(cores_used=8), queued_jobs=9, **full))
+    calibration = Calibration()
+    (estimate,) = (one.wait for one in place(request(), [long], now=TIME).ranked)
+    assert estimate.seconds and estimate.seconds == 600 and estimate.chance is Chance.LATER
+    for _ in range(10):
+        calibration.learn(estimate, "long", 30.0)
+    forecast = calibration.forecast()
+    assert forecast.scale == 2.0**-4 and forecast.scale_of(NOW) == 1.0
+    ranked = place(request(), [long, short], now=TIME, forecast=forecast).ranked
+    assert [one.offer.centre for one in ranked] == ["short", "long"]
+    assert ranked[0].range is None and ranked[0].ready_s is not None and ranked[0].ready_s < 20
+
+
+def test_there_is_no_scale_before_there_were_enough_turns() -> None:
+    calibration = Calibration()
+    for _ in range(9):
+        calibration.learn(LATER, "a", 6.0)
+    for _ in range(20):
+        calibration.learn(NOW, "a", 6.0)
+    assert calibration.forecast().scale == 1.0
+    calibration.learn(LATER, "a", 0.0)
+    assert calibration.forecast().scale == 2.0**-7

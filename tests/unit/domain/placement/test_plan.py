@@ -65,6 +65,28 @@ def test_a_queued_job_needs_its_cores_on_one_node() -> None:
     assert not fits(plan(whole, NOW), 2, 0.5)
 
 
+def test_where_nodes_are_kept_as_a_whole_nothing_passes_into_the_time_of_a_queued_job() -> None:
+    """Four cores of n1 are wanted in 2 h: by cores four others stay free then, but Slurm keeps the node."""
+    queue = (wants(4, 10),)
+    by_cores = plan(load(*NODES, running=BUSY, waiting=queue), NOW)
+    assert fits(by_cores, 2, 3) and not fits(by_cores, 3, 1)
+    whole = plan(load(*NODES, running=BUSY, waiting=queue, keeps_nodes=True), NOW)
+    assert fits(whole, 2, 2) and not fits(whole, 2, 2.1) and not fits(whole, 3, 1)
+    assert whole.earliest(8, 0, 1, HOUR) == NOW + timedelta(hours=3)
+
+
+def test_a_queued_job_that_can_start_takes_only_its_cores() -> None:
+    now = plan(load(node("n1", cores_used=2), running=(busy(60, 2, "n1"),), waiting=(wants(4),), keeps_nodes=True), NOW)
+    assert fits(now, 2, 1) and not fits(now, 3, 1)
+
+
+def test_a_pool_keeps_cores_because_it_has_no_nodes() -> None:
+    many = tuple(node(f"n{number}", cores_used=8) for number in range(POOLED + 1))
+    used = busy(60, 8 * (POOLED + 1))
+    seen = plan(load(*many, node("free"), running=(used,), waiting=(wants(16),), keeps_nodes=True), NOW)
+    assert len(seen.nodes) == 1 and fits(seen, 8, 1.1)
+
+
 def test_a_job_over_nodes_waits_for_both() -> None:
     both = load(*NODES, running=BUSY, waiting=(wants(16, 1, nodes=2),))
     assert fits(plan(both, NOW), 2, 3) and not fits(plan(both, NOW), 2, 3.1)
@@ -118,7 +140,8 @@ def test_no_node_is_ever_booked_beyond_its_cores(seed: int) -> None:
         wants(random.randint(1, 20), random.randint(1, 9), nodes=random.choice((1, 1, 2))) for _ in range(10)
     )
     whole = PartitionLoad(
-        name="cpu", nodes=tuple(nodes), running=tuple(running), waiting=waiting, reserves=random.choice((None, 0, 1, 3))
-    )
+        name="cpu", nodes=tuple(nodes), running=tuple(running), waiting=waiting,
+        reserves=random.choice((None, 0, 1, 3)), keeps_nodes=random.random() < 0.5,
+    )  # fmt: skip
     for one in plan(whole, NOW).nodes:
         assert min(one.cores) >= 0 and one.times == sorted(set(one.times))

@@ -43,7 +43,7 @@ LOADS = st.builds(
     PartitionLoad,
     name=WORDS, nodes=st.lists(NODES, max_size=3).map(tuple), queued_jobs=COUNTS, queued_cores=COUNTS,
     running_jobs=COUNTS, max_walltime=st.none() | SPANS, up=st.booleans(), reserves=st.none() | COUNTS,
-    core_unit=st.integers(1, 128), node_gpus=st.integers(0, 8),
+    core_unit=st.integers(1, 128), node_gpus=st.integers(0, 8), keeps_nodes=st.booleans(),
     backfill=st.none() | st.builds(Backfill, last=TIMES, every=st.just(timedelta(seconds=30)),
     depth=st.none() | COUNTS),
     running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, node=WORDS),
@@ -104,9 +104,10 @@ def test_a_load_comes_back_as_it_was(one: PartitionLoad) -> None:
 @given(FEDERATIONS, RANGES)
 def test_what_a_decision_was_made_from_comes_back_as_it_was(offers: tuple[Offer, ...], ranges: Any) -> None:
     back = there_and_back(
-        Inputs(offers=offers, forecast=Forecast(ranges), policy="cheapest", weights=Usual(2.0, 0.5, 0.0))
+        Inputs(offers=offers, forecast=Forecast(ranges, 0.25), policy="cheapest", weights=Usual(2.0, 0.5, 0.0))
     )
     assert (back.offers, back.policy, back.weights) == (offers, "cheapest", Usual(2.0, 0.5, 0.0))
+    assert back.forecast.scale == 0.25
     known = {"", *(one.centre for one in offers)}
     assert dict(back.forecast.ranges) == {kind: promised for kind, promised in ranges.items() if kind.centre in known}
 
