@@ -43,7 +43,7 @@ from .submitter import Submitter
 from .worker import job_options, worker_env
 
 Json = dict[str, Any]
-FAST, STEADY, RETIRE_WITHIN = 2.0, 10.0, 60.0  # seconds
+FAST, STEADY, RETIRE_WITHIN, RETIRE_AGAIN = 2.0, 10.0, 60.0, 0.5  # seconds
 _living: weakref.WeakSet[FederatedCluster] = weakref.WeakSet()
 
 
@@ -159,12 +159,20 @@ class FederatedCluster(Reconciles):
         leaving = [name for name in self.workers if name not in self.worker_spec and name in self._seen()]
         if leaving and self.status == Status.running and self.scheduler.status == Status.running:
             try:
-                retire = self.scheduler_comm.retire_workers(names=leaving, close_workers=False, remove=False)
-                await asyncio.wait_for(retire, RETIRE_WITHIN)
+                await asyncio.wait_for(self._retire(leaving), RETIRE_WITHIN)
             except Exception as error:
                 why = type(error).__name__
                 self._submitter.note(f"Not all results of {', '.join(leaving)} could be moved ({why}).")
         await super()._correct_state_internal()
+
+    async def _retire(self, names: Sequence[str]) -> None:
+        """Moves the results of these workers to the others. A worker that has just connected can't take results yet,
+        and the scheduler gives up at once then: tries again while there are others."""
+        left = set(names)
+        while left and self._seen() - set(names):
+            retired = await self.scheduler_comm.retire_workers(names=[*left], close_workers=False, remove=False)
+            left = (left - {one["name"] for one in retired.values()}) & self._seen()
+            await asyncio.sleep(RETIRE_AGAIN if left else 0)
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
         """Calls Cluster's method, not SpecCluster's, which drops a lost worker's job after 15 s and leaves its

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,6 +46,8 @@ class Reconciles(ShowsItself, Scales):
             try:
                 await self._reconcile()
             except Exception:
+                if not threading.main_thread().is_alive():  # the interpreter exits: no thread can be started
+                    return
                 log.exception("the cluster's reconciler failed; it continues")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._tick[0] if self._moving() else self._tick[1])
