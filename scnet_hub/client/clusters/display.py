@@ -42,7 +42,8 @@ class ShowsItself(Controls):
 
     def money(self) -> str:
         """Returns the cost an hour in words, and until when credits last at this size; "" while it is not known."""
-        return spending.words(self.rate, self._outlook, self._balance, len(self.worker_spec))
+        rate = self.rate
+        return spending.words(rate, self._outlook_at(rate), self._balance, len(self.worker_spec))
 
     def shown(self) -> Json:
         """Returns this cluster as a panel's state (see panels/cluster.py): the view, the saved HTML and the text draw

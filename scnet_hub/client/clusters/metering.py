@@ -98,6 +98,10 @@ class Meters:
             return
         self._balance_at, self._rate_then = now, rate
 
+    def _outlook_at(self, rate: Rate) -> Outlook | None:
+        """Returns the outlook if it was made for that rate; a new one follows with the next look."""
+        return self._outlook if rate == self._rate_then else None
+
     def _ask_balance(self, rate: Rate) -> tuple[Json | None, Outlook | None]:
         project, client = self._submitter.first.get("project"), self._submitter.client
         balance = next((one for one in client.balance() if one["id"] == project), None)

@@ -154,8 +154,11 @@ class Reconciles(ShowsItself, Scales):
 
     def _refuse(self, name: str, why: str) -> None:
         self._refused = 1 + self._refused if self._problem else 1
-        what = f"{name} was refused" if self._refused == 1 else f"{self._refused} jobs were refused"
-        self._problem = {"title": f"{what}: {why}", "hint": "Call cluster.scale() to request jobs again."}
+        what = f"{name} is" if self._refused == 1 else f"{self._refused} jobs are"
+        self._problem = {
+            "title": f"{what} not asked for any more: {why}",
+            "hint": "Call cluster.scale() to request jobs again.",
+        }
 
     def _replace(self, name: str, job: Any, why: str, size: Size) -> None:
         lost = f"{name} was lost: {why.rstrip('.')}."

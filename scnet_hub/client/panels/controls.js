@@ -11,7 +11,7 @@ import { node, put } from "./base.js";
 const BUSY_MS = 5_000; // without an answer for this time, the view says why there is none
 const CLOSED = "The cluster is closed. Start another with scnet.dask().";
 const SAVED = "No kernel answers this view any more. Run the cell again.";
-const BUSY = "Requested. The kernel acts when its running cell is done.";
+const BUSY = "Requested, not done yet. While a cell runs, the kernel takes no requests.";
 let views = 0;
 
 /**

@@ -163,9 +163,17 @@ def test_the_cost_an_hour_and_the_end_of_credits_are_shown_once_jobs_run(broker:
     said = until(lambda: "last until" in cluster.money() and cluster.money(), 20)
     assert said.startswith("0.80 credits an hour, 1.60 when all 2 jobs run. At this size the credits of Monsoon")
     assert said in cluster.explain()
-    broker.balances[0]["per_hour"] = 0.1  # a balance that can't know our job
+    broker.balances[0]["own"] = {"cap": 2.0, "spent": 0.5, "held": 1.0, "available": 0.5}
     broker.run("s1")
-    until(lambda: cluster.money() == "1.60 credits an hour.", 20)
+    until(lambda: "1.60 credits an hour. At this size your own 2.00 credits in Monsoon" in cluster.money(), 20)
+    broker.balances[0] |= {"own": None, "per_hour": 0.1}  # a balance that can't know our jobs
+    broker.hold = True
+    cluster.scale(3)
+    until(lambda: cluster.money() == "1.60 credits an hour, 2.40 when all 3 jobs run.", 20)
+    read = broker.calls.count(("GET", "balances"))
+    looks = len(broker.calls) + 3
+    until(lambda: len(broker.calls) > looks, 20)
+    assert broker.calls.count(("GET", "balances")) <= read + 1, "not at every look"
 
 
 def test_a_used_up_budget_starts_no_more_and_loses_no_result(broker: FakeBroker, make: Make) -> None:

@@ -75,7 +75,7 @@ test("Enter in a field asks once, also where a page keeps forms from being submi
 test("a request that is not answered says why", () => {
   submit("Scale");
   clock.tick(5000);
-  assert.equal(note(), "Requested. The kernel acts when its running cell is done.");
+  assert.equal(note(), "Requested, not done yet. While a cell runs, the kernel takes no requests.");
   update();
   assert.match(note(), /^Requested/);
   update({ acted: 1 });
