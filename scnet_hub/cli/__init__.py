@@ -14,6 +14,7 @@ from .commands.accounts import accounts
 from .commands.allocations import allocations
 from .commands.balances import balances
 from .commands.centres import centres, place
+from .commands.clusters import clusters
 from .commands.doctor import doctor
 from .commands.jobs import jobs, run
 from .commands.logs import logs
@@ -55,6 +56,7 @@ for command in (
     decisions,
     doctor,
     jobs,
+    clusters,
     ledger,
     logs,
     orphans,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from .listing import list_clusters, stop
+
 if TYPE_CHECKING:
     from ..rest import Client
     from .cluster import FederatedCluster
@@ -64,3 +66,6 @@ def dask(
     sizes = split(ours["cores"], ours["memory"], ours["gpus"], most=ours["job_cores"], workers=ours["workers"])
     same = {name: ours[name] for name in ("name", "walltime", "centre", "project", "adaptive")}
     return FederatedCluster(client or shared_client(), sizes, **same, **further)
+
+
+dask.list, dask.stop = list_clusters, stop  # type: ignore[attr-defined]  # scnet.dask.list(), scnet.dask.stop("thesis")

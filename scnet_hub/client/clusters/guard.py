@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...display.session_states import STOPPING
 from ...errors import ScnetError
+from .listing import cluster_of
 
 if TYPE_CHECKING:
     from ..rest import Client
@@ -119,18 +120,13 @@ def stop(
     end, quiet = clock() + PERSIST, 0
     while quiet < 2 and clock() < end:
         try:
-            left = [one for one in client.sessions() if one["state"] != STOPPING and belongs(one, clusters)]
+            left = [one for one in client.sessions() if one["state"] != STOPPING and cluster_of(one) in clusters]
             for one in left:
                 client.stop(one["id"])
             quiet = 0 if left else quiet + 1
         except ScnetError:
             quiet = 0
         sleep(PAUSE)
-
-
-def belongs(session: dict[str, Any], clusters: Collection[str]) -> bool:
-    """Returns whether that session is a job of one of these clusters: their names are the cluster's, and a number."""
-    return session["kind"] == "dask" and session["name"].rpartition("-")[0] in clusters
 
 
 if __name__ == "__main__":

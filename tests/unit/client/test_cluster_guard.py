@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scnet_hub.client.clusters.guard import PERSIST, belongs, stop
+from scnet_hub.client.clusters.guard import PERSIST, stop
 from scnet_hub.errors import BrokerError
 
 
@@ -59,4 +59,7 @@ def test_a_submission_that_was_on_its_way_is_stopped_too() -> None:
 
 
 def test_other_kinds_are_left_alone() -> None:
-    assert not belongs({"kind": "batch", "name": "d-0"}, {"d"})
+    broker = Broker("d-0")
+    broker.live["d-0"]["kind"] = "batch"
+    broker.run("d")
+    assert broker.stopped == []
