@@ -256,6 +256,7 @@ def test_a_quarter_of_the_budget_is_for_labs() -> None:
         ({"copy_state": "intent", "job_id": ""}, False),
         ({"copy_state": "submitted"}, True),
         ({"copy_state": "starting", "started_at": T0}, False),
+        ({"node": "n1"}, False),
         ({"unknown_since": T0}, False),
         ({"copy_cancelled_at": T0}, False),
     ],
