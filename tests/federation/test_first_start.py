@@ -66,7 +66,7 @@ class FirstProcess:
 @pytest.fixture
 async def quiet(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     """No session has called home yet."""
-    world = World(short_path, QUICK)
+    world = World(short_path, QUICK + "job_patience = 1\n")
     await world.start()
     yield world
     await world.stop()
