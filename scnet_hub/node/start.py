@@ -40,9 +40,12 @@ def main(argv: list[str]) -> NoReturn:
 
         sys.exit(lab.serve(start))
     argv = program(start["argv"], start.get("files", {}), packages.python(Path(start["home"])))
-    if file.with_name(ASK_FIRST).exists():
+    asks = file.with_name(ASK_FIRST).exists()
+    if asks:
         ask_to_begin(start)
-    else:
+    # only now: the folder may be that of a copy that runs, where both have one file system
+    unpack(start.get("files", {}))
+    if not asks:
         call_home.in_background(start, node=call_home.node_name())
     run(argv)
 
@@ -69,8 +72,7 @@ def root_warning(uid: int, kind: str) -> str:
 
 
 def enter(start: Json) -> None:
-    """Puts this process into the session's environment and working folder, with the examples or the job's files
-    there."""
+    """Puts this process into the session's environment and working folder, with the examples there for a Lab."""
     os.environ.pop("PYTHONPATH", None)
     os.environ.update({key: str(value) for key, value in start["env"].items()})
     home = Path(start["home"])
@@ -81,7 +83,6 @@ def enter(start: Json) -> None:
         if start["kind"] == "batch":
             os.environ.setdefault("PYTHONUNBUFFERED", "1")  # so that the log can be followed
             os.chdir(own_folder(home / "scnet-jobs" / start["session"]))
-            unpack(start.get("files", {}))
     except OSError as error:
         sys.exit(f"{error.filename or home}: {error.strerror}. Not started.")
     if start["kind"] == "lab":
@@ -103,9 +104,12 @@ def unpack(files: dict[str, str]) -> None:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.name:
             sys.exit(f"{name!r} is not a valid name for a file of this job. Not started.")
-        own_folder(Path(path.parent))
-        Path(path).write_bytes(base64.b64decode(data))
-        Path(path).chmod(0o700)
+        try:
+            own_folder(Path(path.parent))
+            Path(path).write_bytes(base64.b64decode(data))
+            Path(path).chmod(0o700)
+        except OSError as error:
+            sys.exit(f"{error.filename or name}: {error.strerror}. Not started.")
 
 
 def copy_examples(target: Path) -> None:
@@ -128,7 +132,8 @@ def program(argv: list[str], files: dict[str, str], python: str) -> list[str]:
     """Returns the argv to become: "python" is the person's own interpreter, and a file that was sent along is that
     file. Exits with a message, before the broker learns that the job runs, if there is no such program."""
     first = {"python": python, **{name: f"./{name}" for name in files}}.get(argv[0], argv[0])
-    if not shutil.which(first):
+    sent = os.path.normpath(first) in {os.path.normpath(name) for name in files}  # not written yet
+    if not sent and not shutil.which(first):
         print(f"{argv[0]}: no such program here. Not started.", file=sys.stderr)
         sys.exit(127)
     return [first, *argv[1:]]

@@ -39,6 +39,7 @@ class Rule:
     patience: float = 40
     pinned_patience: float = 600
     start_patience: float = 180
+    job_patience: float = 10
     copies: int = 3
     extra_share: float = 0.4
     extra_free: int = 5

@@ -6,14 +6,15 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from scnet_hub.adapters.db.queries import entries as entry_rows
+from scnet_hub.domain.jobs import JobState, JobStatus
 from scnet_hub.domain.sessions import start_file
 from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.errors import Refused, Unreachable
@@ -65,7 +66,7 @@ class FirstProcess:
 @pytest.fixture
 async def quiet(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     """No session has called home yet."""
-    world = World(short_path, QUICK)
+    world = World(short_path, QUICK + "job_patience = 1\n")
     await world.start()
     yield world
     await world.stop()
@@ -197,6 +198,34 @@ async def test_a_job_that_starts_while_it_is_told_to_ask_gets_no_further_copy(
     first.answers.set()
     await over(world, row)
     assert first.runs_of(row) == [here]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"node": "n1"},  # Slurm's CONFIGURING, Grid Engine's "t", OAR's "Launching"
+        {"state": JobState.RUNNING},
+        {"state": JobState.UNKNOWN},
+        {"state": JobState.COMPLETED},
+        {"name": "scnet-anothers"},
+    ],
+)
+async def test_a_job_that_does_not_certainly_wait_after_it_was_told_gets_no_further_copy(
+    world: World, first: FirstProcess, status: dict[str, Any]
+) -> None:
+    await fill(world)
+    row = await world.submit()
+    centre = world.federation.centres[row.copy.centre]
+    statuses, asked = centre.statuses, asyncio.Event()
+
+    async def other(ids: Sequence[str]) -> dict[str, JobStatus]:
+        asked.set()
+        return {job: replace(one, **status) for job, one in (await statuses(ids)).items()}
+
+    centre.statuses = other  # type: ignore[method-assign]
+    await world.until(asked.is_set)
+    await world.passes(LONG)
+    assert len(await world.copies(row.session.id)) == 1
 
 
 async def test_a_copy_at_a_centre_that_does_not_answer_is_left_alone(world: World, first: FirstProcess) -> None:

@@ -256,6 +256,7 @@ def test_a_quarter_of_the_budget_is_for_labs() -> None:
         ({"copy_state": "intent", "job_id": ""}, False),
         ({"copy_state": "submitted"}, True),
         ({"copy_state": "starting", "started_at": T0}, False),
+        ({"node": "n1"}, False),
         ({"unknown_since": T0}, False),
         ({"copy_cancelled_at": T0}, False),
     ],
@@ -266,6 +267,13 @@ def test_a_job_gets_a_further_copy_only_while_it_certainly_waits(kind: str, give
     assert second_chances.waited([row], SecondChanceSpec(), late) is due
     asks = copy(kind=kind, payload={}, job_id="8", number=2)
     assert second_chances.waited([row, asks], SecondChanceSpec(), late) is due
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("lab", 40), ("batch", 10), ("dask", 10)])
+def test_a_job_is_asked_for_elsewhere_sooner_than_a_lab(kind: str, seconds: int) -> None:
+    row = copy(kind=kind, payload={}, job_id="7")
+    for more, due in ((-1, False), (0, True)):
+        assert second_chances.waited([row], SecondChanceSpec(), T0 + timedelta(seconds=seconds + more)) is due
 
 
 def test_the_breaker_opens_for_two_people_or_three_in_a_row_and_lets_one_try_at_a_time() -> None:

@@ -24,7 +24,7 @@ grants = { first = 1000 }
 quota = { sessions = 20, cores = 40 }
 centres = ["a", "b"]
 [second_chance]
-patience = 4
+job_patience = 4
 """
 PROGRAM = 'echo "$SCNET_CENTRE" >>ran; cat ran; sleep 3'
 

@@ -24,6 +24,8 @@ class Hedge(Protocol):
     @property
     def patience(self) -> float: ...
     @property
+    def job_patience(self) -> float: ...
+    @property
     def pinned_patience(self) -> float: ...
     @property
     def start_patience(self) -> float: ...
@@ -36,20 +38,27 @@ class Hedge(Protocol):
 
 
 def due(
-    rule: Hedge, *, live: int, asked_at: datetime, runs_since: datetime | None, pinned: bool, now: datetime
+    rule: Hedge,
+    *,
+    live: int,
+    asked_at: datetime,
+    runs_since: datetime | None,
+    pinned: bool,
+    now: datetime,
+    job: bool = False,
 ) -> bool:
     """Tells whether a session that is not ready has waited long enough: `live` copies, the newest `asked_at`, one of
-    them running since `runs_since` (None: none). A running copy has longer, to call home."""
+    them running since `runs_since` (None: none). A running copy has longer, to call home. `job`: not a Lab."""
     if not 0 < live < rule.copies:
         return False
     if runs_since:
         return now - runs_since >= timedelta(seconds=rule.start_patience)
-    return now - asked_at >= timedelta(seconds=_patience(rule, pinned) * live)
+    return now - asked_at >= timedelta(seconds=_patience(rule, pinned, job) * live)
 
 
-def anywhere(rule: Hedge, *, asked_at: datetime, pinned: bool, now: datetime) -> bool:
+def anywhere(rule: Hedge, *, asked_at: datetime, pinned: bool, now: datetime, job: bool = False) -> bool:
     """Tells whether a session first `asked_at` has waited so long that a further queue is worthwhile too."""
-    return now - asked_at >= timedelta(seconds=QUEUES * _patience(rule, pinned))
+    return now - asked_at >= timedelta(seconds=QUEUES * _patience(rule, pinned, job))
 
 
 def affordable(rule: Hedge, *, asked: int, further: int, centres: int, waits: bool = True) -> bool:
@@ -67,5 +76,7 @@ def where(untried: Iterable[Ranked], *, anywhere: bool = False) -> Ranked | None
     return next((one for one in places if one.wait.chance <= Chance.HOLE), places[0] if places and anywhere else None)
 
 
-def _patience(rule: Hedge, pinned: bool) -> float:
-    return rule.pinned_patience if pinned else rule.patience
+def _patience(rule: Hedge, pinned: bool, job: bool) -> float:
+    """Returns the seconds to wait. A job's surplus copy ends before its program begins, so it costs little; a Lab's has
+    started a server."""
+    return rule.pinned_patience if pinned else rule.job_patience if job else rule.patience

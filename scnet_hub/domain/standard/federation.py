@@ -110,8 +110,9 @@ class SecondChanceSpec(Document):
     """When a start is continued elsewhere automatically. Times are seconds."""
 
     patience: float = Field(
-        default=40, gt=0, description="A session that is not running after this time is also submitted elsewhere."
+        default=40, gt=0, description="A Lab that is not running after this time is also submitted elsewhere."
     )
+    job_patience: float = Field(default=10, gt=0, description="The same for a batch job and a Dask worker.")
     pinned_patience: float = Field(
         default=600, gt=0, description="The same if the person chose the centre: in another of its partitions."
     )

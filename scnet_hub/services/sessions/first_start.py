@@ -53,13 +53,15 @@ class FirstStart:
         except CentreError as error:
             log.info("%s: no further copy, because this one can't be told to ask first: %s", names.label(copy), error)
             return False
-        return status.state is JobState.QUEUED and status.name in ("", names.job_name(copy))
+        # with a node, its scheduler already starts it: Slurm's CONFIGURING, Grid Engine's "t", OAR's "Launching"
+        waits = status.state is JobState.QUEUED and not status.node
+        return waits and status.name in ("", names.job_name(copy))
 
 
 def can_be_told(copy: Copy) -> bool:
     """Tells whether a copy waits at a centre that lists it: nothing of it runs, and its submission is over."""
     waits = copy.state in (SUBMITTED, QUEUED) and bool(copy.job_id)
-    return waits and not (copy.started_at or copy.cancelled_at or copy.unknown_since)
+    return waits and not (copy.node or copy.started_at or copy.cancelled_at or copy.unknown_since)
 
 
 def callers(tx: Tx) -> set[str]:

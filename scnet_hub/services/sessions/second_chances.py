@@ -71,13 +71,13 @@ class SecondChances:
         now = self.runtime.clock()
         waiting = await self.runtime.db.query(_waiting)
         stalled = [rows[0].session.id for rows in waiting if waited(rows, self.spec, now)]
-        for session_id in self._due(self._next, stalled, now):
+        for session_id in self._due(self._next, stalled, self.spec.patience):
             await self._further(session_id)
-        again = timedelta(seconds=self.spec.patience / AGAIN)
+        again = timedelta(seconds=self.spec.job_patience / AGAIN)
         if now >= self._listed + again:  # thousands may wait: not at each look
             self._listed = now
             self._jobs = await self.runtime.db.query(session_rows.waiting_jobs, now - again * AGAIN)
-        for session_id in self._due(self._jobs_next, self._jobs, now):
+        for session_id in self._due(self._jobs_next, self._jobs, self.spec.job_patience):
             if session_id not in self._under_way:  # a centre that hangs must not delay the others
                 self._under_way.add(session_id)
                 self.runtime.tasks.own(self._look_at_job(session_id))
@@ -88,14 +88,15 @@ class SecondChances:
         finally:
             self._under_way.discard(session_id)
 
-    def _due(self, looked: dict[str, datetime], stalled: Sequence[str], now: datetime) -> list[str]:
+    def _due(self, looked: dict[str, datetime], stalled: Sequence[str], patience: float) -> list[str]:
         """Returns the sessions to look at now, those first that have waited longest for a look. `looked`: when each is
         due again."""
+        now = self.runtime.clock()
         for gone in looked.keys() - set(stalled):
             del looked[gone]
         due = sorted((one for one in stalled if looked.get(one, NEVER) <= now), key=lambda one: looked.get(one, NEVER))
         for session_id in due[:AT_ONCE]:
-            looked[session_id] = now + timedelta(seconds=self.spec.patience / AGAIN)
+            looked[session_id] = now + timedelta(seconds=patience / AGAIN)
         return due[:AT_ONCE]
 
     async def _further(self, session_id: str) -> None:
@@ -125,7 +126,8 @@ class SecondChances:
             return None
         session, first = rows[0]
         decision = self._decide(tx, session, movable.where(session, first.centre))
-        anywhere = hedging.anywhere(self.spec, asked_at=first.asked_at, pinned=pinned(rows), now=now)
+        job = session.kind != "lab"
+        anywhere = hedging.anywhere(self.spec, asked_at=first.asked_at, pinned=pinned(rows), now=now, job=job)
         place = hedging.where(self._able(tx, decision, rows), anywhere=anywhere) if decision else None
         if decision is None or place is None:
             return None
@@ -228,7 +230,13 @@ def waited(rows: Sequence[SessionCopy], spec: SecondChanceSpec, now: datetime) -
     started = [copy.started_at for copy in live if copy.started_at and not copy.unknown_since]
     runs_since = max(started, default=None)
     return hedging.due(
-        spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(rows), now=now
+        spec,
+        live=len(live),
+        asked_at=newest.asked_at,
+        runs_since=runs_since,
+        pinned=pinned(rows),
+        now=now,
+        job=session.kind != "lab",
     )
 
 

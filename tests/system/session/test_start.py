@@ -171,6 +171,22 @@ def test_a_job_that_is_not_the_first_ends_before_its_program_begins(tmp_path: Pa
     assert "runs elsewhere, or is no longer wanted. Not started." in done.stderr
 
 
+def test_a_job_that_is_not_the_first_leaves_the_files_of_the_one_that_runs(tmp_path: Path, home: Any) -> None:
+    """Both have one working folder where their centres, or partitions, have one file system."""
+    home.answer = 403
+    folder = tmp_path / "home" / "scnet-jobs" / "s"
+    folder.mkdir(parents=True)
+    (folder / "in").write_text("changed by the program")
+    files = {name: base64.b64encode(b"fresh").decode() for name in ("in", "go.sh")}
+    assert run(asking(tmp_path, home, ["./go.sh"], files=files)).returncode == 1 and len(home.calls) == 1
+    assert (folder / "in").read_text() == "changed by the program" and not (folder / "go.sh").exists()
+
+
+def test_a_job_that_is_the_first_has_its_files(tmp_path: Path, home: Any) -> None:
+    files = {"go.sh": base64.b64encode(b"#!/bin/sh\ncat in\n").decode(), "in": base64.b64encode(b"fresh").decode()}
+    assert run(asking(tmp_path, home, ["go.sh"], files=files)).stdout == "fresh"
+
+
 def test_a_no_that_is_not_the_brokers_lets_a_job_ask_again(tmp_path: Path, home: Any) -> None:
     home.away, home.gone = 2, 403
     assert run(asking(tmp_path, home, ["echo", "ran"])).stdout == "ran\n" and len(home.calls) == 3
