@@ -89,6 +89,8 @@ class Submitter:
         if size.memory:
             wanted["memory"] = str(size.memory)
         at = self.centre
+        if not self.pinned:  # the centre is where all jobs were placed; a job that does not start there may go on
+            wanted["second_chance"] = "yes"
         try:
             session = self.client.submit(**wanted, centre=at)
         except (NoPlacement, CentreError) as error:

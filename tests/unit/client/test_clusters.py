@@ -89,6 +89,7 @@ def test_what_is_posted_is_a_plain_python_and_no_secret_on_the_command_line(brok
         assert expected in words
     assert "PRIVATE KEY" in first["env"]["DASK_DISTRIBUTED__COMM__TLS__WORKER__KEY"]
     assert second["centre"] == "alpha" and second["name"] != first["name"]
+    assert first["second_chance"] == second["second_chance"] == "yes"
 
 
 def test_its_jobs_name_the_dashboard_for_the_hubs_page(broker, make, monkeypatch):
@@ -162,6 +163,9 @@ def test_a_pinned_centre_is_not_left(broker, make):
     broker.refusals["beta"] = NoPlacement("Beta is full.")
     with pytest.raises(NoPlacement, match="Beta is full"):
         make(cores=1, centre="beta")
+    broker.refusals.clear()
+    make(cores=1, centre="beta")
+    assert "second_chance" not in next(iter(broker.payloads.values()))
 
 
 def test_a_killed_job_is_replaced_and_the_computation_ends_right(broker, make):
