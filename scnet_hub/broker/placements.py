@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Response
 
 from ..domain.placement import placement
 from ..domain.placement.clusters import place_cluster
+from ..domain.pricing.quotes import ClusterQuote
 from ..domain.sessions import requests
 from ..services.placement import documents, quoting
 from .bodies import Json, OptionsOf, answer
@@ -74,4 +75,8 @@ async def place_all(fed: Fed, who: Who, body: ClusterAsked) -> Response:
     places = place_cluster(mine, decision.ranked, decision.decided_at, decision.inputs.forecast)
     lease = fed.spec.lease.length
     quotes = await fed.db.query(quoting.quoted_clusters, places, fed.states, available, fed.clock(), lease)
-    return answer(documents.cluster_placement(decision, places, quotes))
+    refusal = None
+    if places and isinstance(quotes[0], ClusterQuote) and not (who.operator and not largest.project):
+        refusal = await fed.placing.refusal_of_all(decision, mine, quotes[0].first)
+    problem = refusal.problem() if refusal else None
+    return answer({**documents.cluster_placement(decision, places, quotes), "refusal": problem})

@@ -124,3 +124,5 @@ class ClusterPlacement(Document):
     ranked: list[ClusterPlace]
     """The best places for one job, ordered by how many jobs start soon there."""
     refusals: list[PlaceRefused]
+    refusal: Problem | None
+    """Why not all jobs would be taken (over quota, over budget), with how much would pass."""

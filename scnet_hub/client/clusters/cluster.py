@@ -139,7 +139,8 @@ class FederatedCluster(Reconciles):
         if self._dashboard_port and (path := dashboard_path(self._dashboard_port)):
             self._submitter.options["dashboard"] = path
         if len(self._sizes) > 1:
-            await asyncio.to_thread(self._submitter.place, self._sizes)
+            everything = not self._first_adaptive
+            await asyncio.to_thread(self._submitter.place, self._sizes, all_of_them=everything)
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
         job = entry["cls"](self.scheduler_address, name, **entry["options"])
         session = await asyncio.to_thread(self._submitter.submit, name, entry["size"], job.argv, self._env)

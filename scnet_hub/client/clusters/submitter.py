@@ -16,7 +16,7 @@ from typing import Any
 
 from ...display import endings
 from ...display.session_states import CHARGED
-from ...errors import CentreError, NoPlacement, ScnetError
+from ...errors import CentreError, NoPlacement, ScnetError, from_problem
 from ..rest import Client
 from .sizes import Size
 
@@ -53,8 +53,9 @@ class Submitter:
     def note(self, words: str) -> None:
         self.notes.append((datetime.now(UTC), words))
 
-    def place(self, sizes: Sequence[Size]) -> None:
-        """Chooses the centre for jobs of these sizes together. Raises the broker's refusal."""
+    def place(self, sizes: Sequence[Size], *, all_of_them: bool) -> None:
+        """Chooses the centre for jobs of these sizes together. Raises the broker's refusal; if `all_of_them` are to
+        start, also if only some would be taken (over quota, over budget)."""
         counted = Counter(sizes[:MOST_JOBS])
         jobs = [
             {"count": number, "cores": size.cores, "gpus": size.gpus, "memory": size.memory}
@@ -62,6 +63,8 @@ class Submitter:
         ]
         pin = {"centre": self.centre} if self.centre else {}
         self.whole = self.client.place_cluster(jobs, **self.options, **pin)
+        if all_of_them and (refusal := self.whole.get("refusal")):
+            raise from_problem(refusal)
         if self.whole["best"] and not self.pinned:
             self.centre = self.whole["best"]["centre"]
 

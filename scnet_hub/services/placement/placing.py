@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -66,6 +66,22 @@ class Placing:
         except Refused as error:
             return error
         return None
+
+    async def refusal_of_all(self, decision: Placement, jobs: Sequence[JobRequest], first: Amount) -> Refused | None:
+        """Returns why not all of these jobs of a cluster could start (over quota or over budget), with holds of `first`
+        together; None if all could."""
+        try:
+            await self.db.run(self._check_all, decision, jobs, first)
+        except Refused as error:
+            return error
+        return None
+
+    def _check_all(self, tx: Tx, decision: Placement, jobs: Sequence[JobRequest], first: Amount) -> None:
+        person = decision.request.person
+        project = projects.resolve(tx, person, decision.request.project)
+        quota_check.check(tx, self.spec, project, *jobs)
+        projects.check_cap(tx, project.id, person, first)
+        books.check(tx, project.id, first, self.clock(), centre=decision.best.offer.centre if decision.best else "")
 
     def keep_up(self, tx: Tx) -> None:
         """Takes in the centres' latest answers before they are needed."""

@@ -38,11 +38,12 @@ def of_person(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str, *,
     return found + under(f"Each member of project {project.id}", f"{person} uses", each.limits(), used)
 
 
-def check(tx: Tx, spec: FederationSpec, project: ProjectRow, request: JobRequest, *, instead_of: str = "") -> None:
-    """Raises OverQuota with every ceiling that the request would pass, and the size that fits now. The use of session
-    `instead_of` does not count: it ends when this one begins."""
-    ceilings = [*of_project(tx, project, but=instead_of), *of_person(tx, spec, project, request.person, but=instead_of)]
-    if error := refused(ceilings, asked_for(request)):
+def check(tx: Tx, spec: FederationSpec, project: ProjectRow, *requests: JobRequest, instead_of: str = "") -> None:
+    """Raises OverQuota with every ceiling that the requests of one person would pass together, and the size that fits
+    now. The use of session `instead_of` does not count: it ends when this one begins."""
+    person = requests[0].person
+    ceilings = [*of_project(tx, project, but=instead_of), *of_person(tx, spec, project, person, but=instead_of)]
+    if error := refused(ceilings, sum(map(asked_for, requests), NOTHING)):
         raise error
 
 

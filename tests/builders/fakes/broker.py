@@ -42,6 +42,7 @@ class FakeBroker:
         self.refusals: dict[str, ScnetError] = {}
         self.calls: list[tuple[str, str]] = []
         self.hold = False
+        self.too_many: ScnetError | None = None  # why not all jobs of a cluster would be taken
         self.silent = False
         self.changed = threading.Condition()
         self.logs = tempfile.TemporaryDirectory(prefix="sc-")
@@ -165,7 +166,8 @@ class FakeBroker:
         ]
         reason = ranked[0]["reason"] if ranked else placement["reason"]
         best = ranked[0] if ranked else None
-        return {**placement, "jobs": jobs, "reason": reason, "best": best, "ranked": ranked}
+        refusal = self.too_many.problem() if self.too_many else None
+        return {**placement, "jobs": jobs, "reason": reason, "best": best, "ranked": ranked, "refusal": refusal}
 
     def submit(self, body: Json) -> tuple[int, Json]:
         same = [one for one in self.live() if (one["kind"], one["name"]) == (body["kind"], body["name"])]

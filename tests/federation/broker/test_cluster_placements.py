@@ -19,7 +19,7 @@ async def test_all_jobs_go_together_and_their_cost_is_the_sum_of_what_is_held(
     body = {**options, "jobs": [{"cores": 2}, {"count": 2, "cores": 1, "memory": "500M"}]}
     found = (await door.post(PATH, headers=by("ada"), json=body)).json()
     best = found["best"]
-    assert (found["jobs"], best["jobs"], best["soon"]) == (3, 3, 3)
+    assert (found["jobs"], best["jobs"], best["soon"], found["refusal"]) == (3, 3, 3, None)
     assert found["reason"].startswith(f"{best['centre_name']}, partition {best['partition']}: 3 of 3 jobs would start")
     assert (await door.get("sessions", headers=by("ada"))).json()["sessions"] == []
     before = (await door.get("balances", headers=by("ada"))).json()["balances"][0]["available"]
@@ -41,6 +41,8 @@ async def test_more_jobs_than_one_centre_has_free_go_where_most_of_them_start(
     assert found["best"]["soon"] == max(one["soon"] for one in found["ranked"]) < 256
     assert "of 256 jobs would start" in found["reason"] and found["best"]["last_start"] not in ("", "now")
     assert found["best"]["quote"]["held_first"] > 0
+    refusal = found["refusal"]
+    assert refusal["code"] == "over-quota" and "would pass" in refusal["hint"]
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,16 @@ def test_a_refused_first_job_raises_the_brokers_words(broker, make, error):
     assert broker.sessions == {}
 
 
+def test_a_cluster_that_would_not_start_whole_is_refused_unless_it_adapts(broker, make):
+    broker.hold = True
+    broker.too_many = OverQuota("Project p may use 8 cores at once.", hint="At most 7 more cores would pass now.")
+    with pytest.raises(OverQuota, match="may use 8 cores") as caught:
+        make(cores=9)
+    assert caught.value.hint == "At most 7 more cores would pass now." and broker.sessions == {}
+    make(cores=9, adaptive=True)
+    broker.wait(lambda: len(broker.sessions) == 1)
+
+
 def test_a_later_refusal_is_shown_and_the_others_go_on(broker, make):
     broker.hold = True
     cluster = make(cores=1)
