@@ -65,6 +65,14 @@ def test_dask_on_real_data_finds_the_late_airlines_and_cleans_up(broker):
     assert [one["name"] for one in broker.live()] == [""]  # the lab itself
 
 
+def test_tuning_a_model_finds_settings_on_the_cluster_and_cleans_up(broker):
+    text = printed(run("03-tune-a-model.ipynb"))
+    assert "1198 digits to learn from, 48 fits." in text
+    assert re.search(r"Best settings: .*; 9\d\.\d% of the unseen digits are recognised\.", text)
+    until(lambda: not broker.alive(), 20)
+    assert [one["name"] for one in broker.live()] == [""]  # the lab itself
+
+
 def test_an_exported_panel_is_the_snapshot_and_loads_no_widget_code(broker):
     page, _ = HTMLExporter().from_notebook_node(run("01-first-session.ipynb"))
     assert "2 of 2 centres up" in page and "<caption>Centres</caption>" in page

@@ -27,9 +27,17 @@ def worker_env(tls: Security) -> Mapping[str, str]:
         f"{prefix}TLS__WORKER__CERT": keys["cert"],
         f"{prefix}TLS__WORKER__KEY": keys["key"],
         f"{prefix}REQUIRE_ENCRYPTION": "True",
-        "SCNET_FOLDER": os.getcwd(),
+        "SCNET_FOLDER": _folder(),
         **ONE_THREAD,
     }
+
+
+def _folder() -> str:
+    """Returns this process's working folder; "" if the folder has been deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def retires_before(walltime: timedelta) -> float:

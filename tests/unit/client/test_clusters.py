@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 from distributed import Client as DaskClient
+from distributed.security import Security
 
 from scnet_hub.client.clusters import dask
 from scnet_hub.client.clusters.activity import has_work
+from scnet_hub.client.clusters.worker import worker_env
 from scnet_hub.errors import BadOption, CentreError, NoPlacement, OverQuota, Rejected, ScnetError
 from tests.builders.fakes.broker import FakeBroker, until
 
@@ -252,8 +254,9 @@ def test_a_folder_that_the_node_does_not_have_is_told_and_left(broker, make, tmp
     monkeypatch.chdir(folder)
     broker.hold = True
     cluster = make(cores=1)
-    monkeypatch.chdir(tmp_path)
     folder.rmdir()
+    assert worker_env(Security.temporary())["SCNET_FOLDER"] == ""  # this process has none any more
+    monkeypatch.chdir(tmp_path)
     broker.run("s0")
     with DaskClient(cluster) as client:
         assert client.submit(double, 21).result(timeout=60) == 42
