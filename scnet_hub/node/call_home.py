@@ -88,6 +88,7 @@ def started(node: str) -> Json:
 def tell(start: Json, news: Json, program: int = 0, patience: float = float("inf")) -> bool:
     """Delivers `news`. Returns True once the broker accepted, False if the broker refused, or if process `program` (0:
     none) has ended. Blocks in between. Raises TimeoutError after `patience` seconds."""
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -105,7 +106,7 @@ def tell(start: Json, news: Json, program: int = 0, patience: float = float("inf
             if error.code in (400, 403, 404, 409, 410, 422) and error.headers.get_content_type() == PROBLEM:
                 print(f"call home refused ({error.code}): {error.read()[:300]!r}", file=sys.stderr)
                 return False
-        except OSError:
+        except (OSError, http.client.HTTPException):  # also an answer that is no HTTP
             pass
         if time.monotonic() + pause > until:
             raise TimeoutError

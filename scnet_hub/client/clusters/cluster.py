@@ -118,6 +118,7 @@ class FederatedCluster(Reconciles):
                 silence_logs=logging.WARNING, asynchronous=asynchronous,
             )  # fmt: skip
         except BaseException:
+            self._submitter.stop_all(within=10)  # after Ctrl-C `_close` may not have come to this
             self._loop_runner.stop()
             raise
 
@@ -157,14 +158,21 @@ class FederatedCluster(Reconciles):
     async def _correct_state_internal(self) -> None:
         """Retires workers by name first: SpecCluster passes names as addresses, which loses their results
         (distributed#4069)."""
-        leaving = [name for name in self.workers if name not in self.worker_spec and name in self._seen()]
-        if leaving and self.status == Status.running and self.scheduler.status == Status.running:
+        tried: set[str] = set()
+        while leaving := [name for name in self._leaving_workers() if name not in tried]:  # more may leave meanwhile
+            tried.update(leaving)
             try:
                 await asyncio.wait_for(self._retire(leaving), RETIRE_WITHIN)
             except Exception as error:
                 why = type(error).__name__
                 self._submitter.note(f"Not all results of {', '.join(leaving)} could be moved ({why}).")
         await super()._correct_state_internal()
+
+    def _leaving_workers(self) -> list[str]:
+        """Returns the workers that are connected and not wanted any more, while the scheduler can retire workers."""
+        if self.status != Status.running or self.scheduler.status != Status.running:
+            return []
+        return [name for name in self.workers if name not in self.worker_spec and name in self._seen()]
 
     async def _retire(self, names: Sequence[str]) -> None:
         """Moves the results of these workers to the others. A worker that has just connected can't take results yet,
@@ -182,7 +190,7 @@ class FederatedCluster(Reconciles):
         self._wake.set()
 
     async def _close(self) -> None:
-        self._leaving = True
+        self._leaving = self._submitter.closing = True
         if self._care and self._care is not asyncio.current_task():
             self._care.cancel()
         await super()._close()

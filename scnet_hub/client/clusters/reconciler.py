@@ -38,7 +38,6 @@ class Reconciles(ShowsItself, Scales):
     _leaving: bool
     _refused: int
     _length: timedelta  # the walltime of each job
-    _relief: dict[str, str]  # the job that takes over from another before its walltime ends
     _asked_at = 0.0
 
     async def _look_after(self) -> None:
@@ -129,8 +128,12 @@ class Reconciles(ShowsItself, Scales):
 
     def _relieve(self, seen: set[str]) -> None:
         """Requests another job for each whose walltime ends soon, and removes the old one when the new one's worker
-        works: its results move before it ends. Under Adaptive only while there is work."""
-        now = datetime.now(UTC)
+        works and the old one's has no task: its results move before it ends. Under Adaptive only while there is
+        work."""
+        now, spec = datetime.now(UTC), self.worker_spec
+        self._relief = {old: new for old, new in self._relief.items() if old in spec and new in spec}
+        if self._budget.spent:
+            return
         for name in seen & self.worker_spec.keys() - self._relief.keys():
             job = self.workers.get(name)
             if job and self._ends_soon(job.session, now) and (not self._adapts() or has_work(self.scheduler)):
@@ -138,9 +141,10 @@ class Reconciles(ShowsItself, Scales):
                 self._relief[name], self.worker_spec[new] = new, entry
                 self._submitter.note(f"The walltime of {name} ends soon: {new} will take its place.")
                 self.loop.add_callback(self._correct_state)
+        busy = {one.name for one in self.scheduler.workers.values() if one.processing}
         for old, new in self._relief.items():
-            if new in seen and old in self.worker_spec:
-                del self.worker_spec[old]
+            if new in seen and old in spec and old not in busy:
+                del spec[old]
                 self.loop.add_callback(self._correct_state)
 
     def _ends_soon(self, session: Json, now: datetime) -> bool:
@@ -173,6 +177,7 @@ class Reconciles(ShowsItself, Scales):
             self._submitter.note(f"{lost} It is replaced when another job's worker has started.")
             return
         new, entry = self._entry(size)
+        self._relief |= {old: new for old, relief in self._relief.items() if relief == name}
         self._submitter.note(f"{lost} {new} takes its place.")
         self.worker_spec[new] = entry
         self.loop.add_callback(self._correct_state)

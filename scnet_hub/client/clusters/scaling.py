@@ -32,6 +32,7 @@ class Scales(Meters, SpecCluster):
     _count: int
     _sizes: list[Size]  # of the jobs at first; the first is that of new ones
     _wanted: list[Size]  # what was asked for last
+    _relief: dict[str, str]  # the job that takes over from another before its walltime ends
     _held: list[Size]  # lost jobs that are not replaced yet: see reconciler.py
     _submitter: Submitter
     _budget: Budget
@@ -61,7 +62,7 @@ class Scales(Meters, SpecCluster):
         `memory` ("64G"); without any, to what was asked for last. Waiting jobs are removed first; the results of
         working jobs are moved to other workers before these jobs end. Resets the count of failed starts."""
         wanted = target("scale", self._sizes[0], n=n, jobs=jobs, cores=cores, memory=memory)
-        have = {name: entry["size"] for name, entry in self.worker_spec.items()}
+        have = {name: entry["size"] for name, entry in self._places().items()}
         if wanted is None:
             going: list[str] = []
             new = [*(Counter(self._wanted) - Counter(have.values())).elements()]
@@ -78,9 +79,23 @@ class Scales(Meters, SpecCluster):
 
     def _difference(self, wanted: Target) -> tuple[list[str], list[Size]]:
         """Returns the names of the jobs to remove, and the jobs to add."""
-        seen, have = self._seen(), [entry["size"] for entry in self.worker_spec.values()]
-        each = [(name, wanted.of(entry["size"]), name in seen) for name, entry in self.worker_spec.items()]
-        return surplus(each, wanted.amount), wanted.missing(have, self._sizes[0])
+        seen, have = self._seen(), {name: entry["size"] for name, entry in self._places().items()}
+        each = [(name, wanted.of(size), name in seen) for name, size in have.items()]
+        return surplus(each, wanted.amount), wanted.missing([*have.values()], self._sizes[0])
+
+    def _places(self) -> dict[str, Json]:
+        """Returns the jobs that count: without those that are to take over from another that is still there."""
+        relief = {new for old, new in self._relief.items() if old in self.worker_spec}
+        return {name: entry for name, entry in self.worker_spec.items() if name not in relief}
+
+    @property
+    def plan(self) -> set[str]:
+        """Returns the jobs that Adaptive counts."""
+        return {*self._places()}
+
+    @property
+    def requested(self) -> set[str]:
+        return self.plan & self.workers.keys()
 
     def grow(self, jobs: int) -> None:
         """Adds jobs for Adaptive: none while starts keep failing, or once the budget is used up."""
@@ -90,6 +105,7 @@ class Scales(Meters, SpecCluster):
     def _change(self, going: Sequence[str], new: Sequence[Size]) -> Any:
         for name in going:
             self.worker_spec.pop(name, None)
+            self.worker_spec.pop(self._relief.pop(name, ""), None)
         if self.status not in (Status.closing, Status.closed):
             self.worker_spec.update(self._entry(size) for size in new)
         self.loop.add_callback(self._correct_state)

@@ -7,6 +7,7 @@ jobs are pinned there until that centre refuses, unless the person pinned the ce
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 
 from ...display import endings
 from ...display.session_states import CHARGED
-from ...errors import CentreError, NoPlacement, ScnetError, from_problem
+from ...errors import BrokerError, CentreError, NoPlacement, ScnetError, from_problem
 from ..rest import Client
 from .sizes import Size
 
@@ -47,7 +48,9 @@ class Submitter:
         self.core_quota: int | None = None  # of the project that pays, at once; 0: none; None: not read
         self.sessions: dict[str, Json] = {}
         self.notes: list[tuple[datetime, str]] = []
+        self.closing = False
         self._stopped: set[str] = set()
+        self._unanswered: set[str] = set()  # names of jobs that the broker may know although it gave no answer
         self._lock = threading.Lock()
 
     def note(self, words: str) -> None:
@@ -91,21 +94,34 @@ class Submitter:
         }
         if size.memory:
             wanted["memory"] = str(size.memory)
-        at = self.centre
         if not self.pinned:  # the centre is where all jobs were placed; a job that does not start there may go on
             wanted["second_chance"] = "yes"
+        self._unanswered.add(name)
         try:
-            session = self.client.submit(**wanted, centre=at)
+            session = self._submitted(name, wanted)
+        except ScnetError as error:
+            if not isinstance(error, BrokerError):
+                self._unanswered.discard(name)
+            raise
+        with self._lock:
+            self.centre = session["centre"] or self.centre
+            self.first = self.first or session
+            self.sessions[session["id"]] = session
+        self._unanswered.discard(name)
+        if self.closing:  # the answer came after the end
+            self.stop(session["id"])
+        return session
+
+    def _submitted(self, name: str, wanted: Json) -> Json:
+        at = self.centre
+        try:
+            return self.client.submit(**wanted, centre=at)
         except (NoPlacement, CentreError) as error:
             if self.pinned or not at:
                 raise
             session = self.client.submit(**wanted, centre="")
             self.note(f"{at} takes no more ({error}) {name} goes to {session.get('centre_name') or session['centre']}.")
-        with self._lock:
-            self.centre = session["centre"] or self.centre
-            self.first = self.first or session
-            self.sessions[session["id"]] = session
-        return session
+            return session
 
     def refresh(self) -> None:
         """Reads all sessions that may still change, with one call (and one more for each session that has left the
@@ -155,8 +171,10 @@ class Submitter:
 
     def stop_all(self, within: float = 15.0) -> list[str]:
         """Stops every open session, one after the other; returns the ids that could not be stopped in `within`
-        seconds."""
+        seconds. No session is started after that."""
+        self.closing = True
         end = time.monotonic() + within
+        self._find_unanswered()
         for key in self.still_open():
             if time.monotonic() > end:
                 break
@@ -165,6 +183,13 @@ class Submitter:
             except ScnetError:
                 continue
         return self.still_open()
+
+    def _find_unanswered(self) -> None:
+        """Looks for sessions that the broker started although its answer did not arrive."""
+        if self._unanswered:
+            with contextlib.suppress(ScnetError):
+                found = [one for one in self.client.sessions() if one["name"] in self._unanswered]
+                self.sessions |= {one["id"]: one for one in found}
 
     def last_words(self, session_id: str, lines: int = 5) -> str:
         """Returns the last lines of a job's output; "" if they are not available."""

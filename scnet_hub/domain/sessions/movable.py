@@ -6,6 +6,7 @@ does not. So a job that names such a path stays at its centre, unless its owner 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +14,12 @@ from typing import Any
 from .records import Session
 
 ANYWHERE = ""
-# the beginning of a path that is not the same at all centres: in the home, or absolute outside the system's own folders
-_PATH = re.compile(r"""(?:^|[\s=:,;'"<>|&(])(?:-\w)?(?:~|/(?!/|(?:bin|dev|proc|tmp|usr)(?:/|\b)))|\$\{?HOME\b""")
+# the beginning of a path that is not the same at all centres: in the home, relative upwards, or absolute outside the
+# system's own folders; and the variables that sites set to such paths
+_START = r"""(?:^|[\s=:,;'"<>|&(])(?:-\w)?"""
+_PATH = re.compile(
+    rf"{_START}(?:~|\.\.(?:/|$)|/(?!/|(?:bin|dev|proc|tmp|usr)(?:/|\b)))|\$\{{?(?:HOME|SCRATCH|WORK|PROJECT|DATA)\b"
+)
 
 
 def where(session: Session, centre: str) -> str | None:
@@ -31,6 +36,8 @@ def where(session: Session, centre: str) -> str | None:
 
 
 def names_files(payload: Mapping[str, Any]) -> bool:
-    """Tells whether a job's command or environment names a path of a centre's own file system."""
-    words = (*payload.get("argv", ()), *payload.get("env", {}).values())
+    """Tells whether a job's command, its environment or a file sent along names a path of a centre's own file
+    system."""
+    files = (base64.b64decode(data).decode(errors="replace") for data in payload.get("files", {}).values())
+    words = (*payload.get("argv", ()), *payload.get("env", {}).values(), *files)
     return any(_PATH.search(word) for word in words)

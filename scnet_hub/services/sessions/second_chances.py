@@ -168,6 +168,8 @@ class SecondChances:
         session, tries = rows[0].session, sum(copy.cause != "stalled" for _, copy in rows)
         if not session.live or session.ready_at or session.cancelled_at or tries >= self.spec.tries:
             return 0
+        if session.kind != "lab" and cause != "failed" and sum(copy.live for _, copy in rows) > 1:
+            return 0  # of a job, another copy waits; a further one needs `_further_job`
         pin = movable.ANYWHERE if session.request.get("second_chance") == "yes" else session.request["centre"]
         decision = self._decide(tx, session, pin)
         place = next(iter(untried(decision, rows)), None) if decision else None

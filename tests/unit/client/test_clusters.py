@@ -296,6 +296,48 @@ def test_a_job_whose_walltime_ends_is_relieved_before_and_no_result_is_lost(brok
     assert len(broker.sessions) == 2
 
 
+def test_two_that_leave_one_after_the_other_lose_no_result(broker, make):
+    cluster = make(cores=3)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(3, timeout=60)
+        futures = client.map(os.urandom, [2**20] * 30, pure=False)
+        client.gather(client.map(len, futures))
+        names = list(cluster.worker_spec)
+        for name in names[:2]:  # the second while the first is being retired
+            del cluster.worker_spec[name]
+            cluster.loop.add_callback(cluster._correct_state)
+        broker.wait(lambda: len(broker.live()) == 1)
+        assert {future.status for future in futures} == {"finished"}
+        assert {cluster.scheduler.tasks[future.key].state for future in futures} == {"memory"}
+        assert len(broker.sessions) == 3
+
+
+def test_a_relief_does_not_count_as_a_further_job(broker, make):
+    cluster = make(cores=2)
+    with DaskClient(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        broker.hold = True
+        broker.update("s0", expires_at=(datetime.now(UTC) + timedelta(minutes=4)).isoformat())
+        broker.wait(lambda: len(broker.sessions) == 3)
+        until(lambda: len(cluster.worker_spec) == 3, 10)
+        assert len(cluster.plan) == 2 == len(cluster.requested)
+        cluster.scale(2)
+        assert len(cluster.worker_spec) == 3
+        cluster.scale(1)
+        until(lambda: len(cluster.worker_spec) <= 2, 10)
+        cluster.scale(0)
+        assert cluster.worker_spec == {}
+
+
+def test_a_session_whose_answer_was_lost_is_stopped_with_the_cluster(broker, make):
+    broker.hold = True
+    cluster = make(cores=1)
+    broker.sessions["lost"] = broker.sessions["s0"] | {"id": "lost", "name": f"{cluster._prefix}-9"}
+    cluster._submitter._unanswered.add(f"{cluster._prefix}-9")
+    cluster.close()
+    broker.wait(lambda: not broker.live())
+
+
 def test_scale_counts_cores_too(broker, make):
     broker.hold = True
     cluster = make(cores=4, job_cores=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from tests.builders.copies import session_copy
 HERE = "north"
 
 
-def where(kind: str = "batch", argv: tuple[str, ...] = ("true",), env: Any = None, **request: str) -> str | None:
+def where(
+    kind: str = "batch", argv: tuple[str, ...] = ("true",), env: Any = None, files: Any = None, **request: str
+) -> str | None:
     asked = {"centre": "", "second_chance": "auto", **request}
-    row = session_copy(kind=kind, request=asked, payload={"argv": list(argv), "env": env or {}})
+    row = session_copy(kind=kind, request=asked, payload={"argv": list(argv), "env": env or {}, "files": files or {}})
     return movable.where(row.session, HERE)
 
 
@@ -44,6 +47,8 @@ def test_a_request_from_before_the_field_moves_as_by_default() -> None:
         ("python", "-c", "open('/home/ada/x')"),
         ("sh", "-c", "echo x >/lustre/y"),
         ("/usrlocal/bin/x",),
+        ("python", "../shared/train.py"),
+        ("bash", "-c", "cd $SCRATCH/run"),
     ],
 )
 def test_a_job_that_names_a_path_of_its_centre_stays_there(argv: tuple[str, ...]) -> None:
@@ -55,7 +60,7 @@ def test_a_job_that_names_a_path_of_its_centre_stays_there(argv: tuple[str, ...]
 @pytest.mark.parametrize(
     "argv",
     [
-        ("python", "train.py", "src/model.py", "../x", "1/2", "a~b"),
+        ("python", "train.py", "src/model.py", "./x", "a..b", "1/2", "a~b"),
         ("curl", "https://example.org/data.csv"),
         ("/usr/bin/env", "python"),
         ("/bin/sh", "-c", "ls >/dev/null 2>&1; ls /tmp /proc/self"),
@@ -64,3 +69,11 @@ def test_a_job_that_names_a_path_of_its_centre_stays_there(argv: tuple[str, ...]
 )
 def test_other_words_keep_no_job_at_its_centre(argv: tuple[str, ...]) -> None:
     assert where(argv=argv) == movable.ANYWHERE
+
+
+def test_a_script_that_was_sent_along_is_read_too() -> None:
+    def sent(text: str) -> str | None:
+        return where(argv=("bash", "run.sh"), files={"run.sh": base64.b64encode(text.encode()).decode()})
+
+    assert sent("#!/bin/bash\ncd /home/ada/data\n") == HERE
+    assert sent("#!/bin/bash\npython train.py --url https://example.org/x\n") == movable.ANYWHERE
