@@ -22,7 +22,7 @@ SIZES = {
     request_fields.Kind.MEMORY: "integer",
     request_fields.Kind.WALLTIME: "number",
 }
-ADDED = ("second_chance",)  # the stored requests of earlier sessions lack these
+ADDED = ("dashboard", "ends_with", "second_chance")  # fields that older stored requests do not have
 
 
 def field_of(one: request_fields.Field) -> tuple[Any, Any]:
