@@ -172,6 +172,7 @@ async def test_a_job_that_is_alone_begins_without_the_broker(world: World, first
     first.answers.clear()
     row = await world.submit()
     await world.until(lambda: first.runs_of(row))
+    assert first.runs_of(row) == [row.copy.centre]
 
 
 async def test_a_job_that_starts_while_it_is_told_to_ask_gets_no_further_copy(

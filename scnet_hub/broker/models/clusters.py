@@ -1,4 +1,4 @@
-"""Where all jobs of a cluster would be placed together, and what they would cost."""
+"""Models of the placement of a whole cluster, and of its cost."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .problems import Problem
 
 
 class Jobs(Taken):
-    """So many jobs of one size."""
+    """A number of jobs of the same size."""
 
     count: Annotated[int, Field(ge=1, le=MOST_JOBS)] = 1
     cores: Annotated[int, Field(ge=1, le=100_000)] = 1
     gpus: Annotated[int, Field(ge=0, le=10_000)] = 0
     memory: Text | Annotated[int, Field(ge=0, le=requests.MAX_MEMORY)] = 0
-    """Of each job: "4G", or bytes (0: the centre's share for its cores)."""
+    """The memory of each job: "4G", or bytes (0: the centre's share for the job's cores)."""
 
 
 SIZES = Annotated[list[Jobs], Field(min_length=1, max_length=16)]
@@ -76,7 +76,7 @@ def jobs_of(person: str, body: Json) -> list[JobRequest]:
 
 
 class ClusterQuote(Document):
-    """What all jobs would cost together: the sums of their quotes."""
+    """The cost of all jobs: the sums of their quotes."""
 
     unit: str
     low: Credits

@@ -36,7 +36,7 @@ from .job import BrokerJob, job_class
 from .network import dashboard_link, dashboard_path, listening_host, own_centre
 from .reconciler import Reconciles
 from .repair import Budget
-from .scheduler import ClusterScheduler
+from .scheduler import scheduler_spec
 from .sizes import Adaptive, Size
 from .spending import SpendingLimit
 from .submitter import Submitter
@@ -108,9 +108,7 @@ class FederatedCluster(Reconciles):
         # clients of loopback are on this machine, and stay on it
         near = ["--host", "127.0.0.1"] if host.startswith("127.") else []
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
-        idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None
-        listen = {"host": host, "port": 0, "protocol": "tls://", "dashboard_address": "127.0.0.1:0"}
-        scheduler = {"cls": ClusterScheduler, "options": {**listen, "security": tls, "idle_timeout": idle}}
+        scheduler = scheduler_spec(host, tls, idle_timeout)
         _living.add(self)
         try:
             super().__init__(
@@ -201,9 +199,6 @@ class FederatedCluster(Reconciles):
         self._publish()
 
     # ---- what a person asks of it
-
-    def _seen(self) -> set[str]:
-        return {one["name"] for one in list(self.scheduler_info["workers"].values())}
 
     @property
     def dashboard_link(self) -> str:

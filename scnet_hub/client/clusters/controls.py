@@ -25,13 +25,14 @@ class Controls(Scales):
     _refusal: Json | None = None
 
     def _publish(self) -> None:
+        """Sends the state to the view; display.py has the view."""
         raise NotImplementedError
 
     def controls(self) -> Json:
         """Returns what the view's controls show."""
         running = self._adaptive if self._adaptive and self._adaptive.periodic_callback else None
         adaptive = [int(running.minimum), int(running.maximum)] if running else None
-        return {"jobs": len(self.worker_spec), "adaptive": adaptive, "most": MOST_JOBS, "acted": self._acted}
+        return {"jobs": len(self.plan), "adaptive": adaptive, "most": MOST_JOBS, "acted": self._acted}
 
     def _heard(self, kind: str, body: Mapping[str, Any]) -> None:
         """Takes a message of the view, in the thread in which the kernel reads them; the cluster's own loop acts."""
@@ -58,7 +59,7 @@ class Controls(Scales):
     def _scale_as_asked(self, jobs: Any) -> None:
         if jobs is None:
             raise BadOption("scale: the number of jobs is missing.", hint=f"Give a number from 0 to {MOST_JOBS:,}.")
-        before = len(self.worker_spec)
+        before = len(self.plan)
         self.scale(jobs=jobs)
         if self._adaptive:
             self._adaptive.stop()

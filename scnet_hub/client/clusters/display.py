@@ -23,12 +23,6 @@ class ShowsItself(Controls):
     _view: Any = None
     _view_sent_at = 0.0
 
-    def _seen(self) -> set[str]:
-        raise NotImplementedError
-
-    def _moving(self) -> bool:
-        raise NotImplementedError
-
     @property
     def job_rows(self) -> list[Json]:
         seen, rows = self._seen(), []

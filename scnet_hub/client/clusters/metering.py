@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,12 +34,6 @@ class Meters:
     _outlook: Outlook | None = None
     _balance_at = float("-inf")  # monotonic
     _rate_then: Rate | None = None
-
-    def _seen(self) -> set[str]:
-        raise NotImplementedError
-
-    def _change(self, going: Sequence[str], new: Sequence[Size]) -> Any:
-        raise NotImplementedError
 
     @property
     def cost(self) -> float:
@@ -72,18 +65,18 @@ class Meters:
     def _may_grow(self) -> bool:
         return self._limit.stage(self.cost) is not Stage.REACHED
 
-    async def _meter(self) -> None:
-        """Takes one look: reads the balance if it is due, notes a new stage of the budget, and ends jobs if it is used
-        up."""
+    async def _meter(self) -> list[str]:
+        """Takes one look: reads the balance if it is due, and notes a new stage of the budget. Returns the jobs to end
+        because the budget is used up."""
         await self._read_balance()
         before, self._stage = self._stage, self._limit.stage(self.cost)
         problem = self._limit.problem(self.cost)
         if problem and self._stage is not before:
             self._submitter.note(f"{problem['title']} {problem['hint']}")
-        if self._stage is Stage.REACHED:
-            self._held = []
-            if going := spending.to_end(self._loads()):
-                self._change(going, ())
+        if self._stage is not Stage.REACHED:
+            return []
+        self._held = []
+        return spending.to_end(self._loads())
 
     async def _read_balance(self) -> None:
         now, rate = time.monotonic(), self.rate

@@ -20,7 +20,6 @@ from ...errors import ScnetError
 from .activity import has_work, mark
 from .display import ShowsItself
 from .repair import RESTARTING, Action, Budget, Facts, relief_due, verdict
-from .scaling import Scales
 from .sizes import Size
 from .worker import retires_before
 
@@ -28,7 +27,7 @@ Json = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-class Reconciles(ShowsItself, Scales):
+class Reconciles(ShowsItself):
     """Mixin of FederatedCluster. `_held` are jobs to replace once a worker connects: while none does, each round of
     starts is one job, not all of them."""
 
@@ -75,7 +74,8 @@ class Reconciles(ShowsItself, Scales):
             if seen and self._held:
                 held, self._held = self._held, []
                 self._change((), held)
-        await self._meter()
+        if going := await self._meter():
+            self._change(going, ())
         self._publish()
 
     async def _ask(self) -> bool:
@@ -190,7 +190,3 @@ class Reconciles(ShowsItself, Scales):
         self._held = []
         tail = await asyncio.to_thread(self._submitter.last_words, job.session_id) if job.session_id else ""
         self._problem = self._budget.problem(why, tail)
-
-    def _moving(self) -> bool:
-        """Returns whether a job has not connected yet."""
-        return not set(self.worker_spec) <= self._seen()

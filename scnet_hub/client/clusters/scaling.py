@@ -41,7 +41,12 @@ class Scales(Meters, SpecCluster):
     _problem: Json | None
 
     def _seen(self) -> set[str]:
-        raise NotImplementedError
+        """Returns the names of the connected workers."""
+        return {one["name"] for one in list(self.scheduler_info["workers"].values())}
+
+    def _moving(self) -> bool:
+        """Returns whether a job has not connected yet."""
+        return not set(self.worker_spec) <= self._seen()
 
     def _entry(self, size: Size) -> tuple[str, Json]:
         """Returns a new job's name, which is never reused, and its specification."""

@@ -19,13 +19,6 @@ REPO = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as fake:
-        fake.hold = True  # nothing runs: these are about what is asked for
-        yield fake
-
-
-@pytest.fixture
 def cluster(broker: FakeBroker) -> Iterator[FederatedCluster]:
     made = scnet.dask(cores=2, job_cores=1, client=broker.client(), tick=(0.2, 0.5))
     made._repr_mimebundle_()

@@ -24,13 +24,6 @@ Make = Callable[..., FederatedCluster]
 
 
 @pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as fake:
-        fake.hold = True  # nothing runs: these are about what is asked for
-        yield fake
-
-
-@pytest.fixture
 def make(broker: FakeBroker) -> Iterator[Make]:
     made = []
 

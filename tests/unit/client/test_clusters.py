@@ -336,6 +336,7 @@ def test_a_session_whose_answer_was_lost_is_stopped_with_the_cluster(broker, mak
     cluster._submitter._unanswered.add(f"{cluster._prefix}-9")
     cluster.close()
     broker.wait(lambda: not broker.live())
+    assert broker.sessions["lost"]["end_reason"] == "Stopped on request."
 
 
 def test_scale_counts_cores_too(broker, make):

@@ -127,7 +127,7 @@ def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> li
 
 
 def ending_with(tx: Tx, session: Session) -> list[SessionCopy]:
-    """Returns the live sessions of the same person that are to end with that session."""
+    """Returns the person's live sessions that must end when `session` ends."""
     wanted = sessions.c.request["ends_with"].as_string() == session.id
     return [
         pair(row) for row in tx.execute(_BY_LEAD.where(sessions.c.live, sessions.c.person == session.person, wanted))
