@@ -18,6 +18,7 @@ from typing import Any
 from ...display import endings
 from ...display.session_states import CHARGED
 from ...errors import BrokerError, CentreError, NoPlacement, ScnetError, from_problem
+from ..panels.state import plural
 from ..rest import Client
 from .sizes import Size
 
@@ -67,7 +68,7 @@ class Submitter:
         pin = {"centre": self.centre} if self.centre else {}
         self.whole = self.client.place_cluster(jobs, **self.options, **pin)
         if all_of_them and (refusal := self.whole.get("refusal")):
-            raise from_problem(refusal)
+            raise _with_what_passes(from_problem(refusal), sizes[0])
         if self.whole["best"] and not self.pinned:
             self.centre = self.whole["best"]["centre"]
 
@@ -213,3 +214,14 @@ class Submitter:
             for one in list(self.sessions.values())
         )
         return sum(float(one or 0) for one in each)
+
+
+def _with_what_passes(error: ScnetError, size: Size) -> ScnetError:
+    """Adds to a refusal over quota how many jobs of that size would pass all ceilings: each job is a session."""
+    of_each = {"sessions": 1, "cores": size.cores, "gpus": size.gpus}
+    over = (error.details or {}).get("over") or []
+    each = [one["would_pass"] // of_each[one["what"]] for one in over if of_each.get(one["what"])]
+    if each:
+        jobs = min(each)
+        error.hint = f"At most {plural(jobs, 'job')} of {plural(size.cores, 'core')} would pass now. {error.hint}"
+    return error

@@ -141,6 +141,11 @@ def test_a_cluster_that_would_not_start_whole_is_refused_unless_it_adapts(broker
     with pytest.raises(OverQuota, match="may use 8 cores") as caught:
         make(cores=9)
     assert caught.value.hint == "At most 7 more cores would pass now." and broker.sessions == {}
+    over = [{"what": "sessions", "would_pass": 7}, {"what": "cores", "would_pass": 7}]
+    broker.too_many = OverQuota("12 sessions at once.", hint="At most 7 more sessions.", details={"over": over})
+    with pytest.raises(OverQuota) as caught:
+        make(cores=40, job_cores=4)
+    assert caught.value.hint == "At most 1 job of 4 cores would pass now. At most 7 more sessions."
     make(cores=9, adaptive=True)
     broker.wait(lambda: len(broker.sessions) == 1)
 
